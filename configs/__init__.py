@@ -1,0 +1,1 @@
+"""Run choices that ship with nadir, as TOML; published constants live in code."""

@@ -1,0 +1,1 @@
+"""The commands. Arguments in, text and exit code out; every decision is made below."""

@@ -1,0 +1,62 @@
+"""``nadir``: the command and its groups.
+
+The only importer of the assays' ``cli`` modules. Everything heavy is imported inside
+the command that needs it, so that ``nadir --help`` answers at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mrd_flow.cli import app as flow
+from mrd_ngs.cli import app as ngs
+from pipeline import __version__
+from pipeline.errors import NadirError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="nadir",
+    help="Residual disease in myeloma from raw files; no result is called negative without its own "
+    "limit of detection. For research use, not for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(ngs, name="ngs")
+app.add_typer(flow, name="flow")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nadir {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; every refusal becomes one message on stderr and its exit code."""
+    try:
+        app()
+    except NadirError as error:
+        notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
+        typer.echo(f"nadir: {error}{notes}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("nadir: interrupted", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Response, staging, endpoints. No code yet."""

@@ -1,0 +1,29 @@
+"""Intervals, limits of detection, and readings at a threshold."""
+
+from pipeline.detection.intervals import Interval, clopper_pearson, garwood, wilson
+from pipeline.detection.lod import (
+    DETECTION_POWER,
+    decision_count_above_background,
+    decision_threshold,
+    detection_probability,
+    mean_count_for_detection,
+    sample_lod,
+)
+from pipeline.detection.threshold import Call, Reading, ReadingReason, read_at
+
+__all__ = [
+    "DETECTION_POWER",
+    "Call",
+    "Interval",
+    "Reading",
+    "ReadingReason",
+    "clopper_pearson",
+    "decision_count_above_background",
+    "decision_threshold",
+    "detection_probability",
+    "garwood",
+    "mean_count_for_detection",
+    "read_at",
+    "sample_lod",
+    "wilson",
+]

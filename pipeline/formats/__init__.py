@@ -1,0 +1,1 @@
+"""Files in and out. Nothing here interprets what it reads."""

@@ -1,0 +1,24 @@
+"""The nouns: what is measured, and what is said about it."""
+
+from pipeline.model.gate import GateCount
+from pipeline.model.marker import Marker
+from pipeline.model.result import DenominatorUnit, MrdResult, Reason, Status
+from pipeline.model.sample import Assay, Material, Sample, Sex, is_identifier, looks_personal
+from pipeline.model.units import format_fraction, per_million
+
+__all__ = [
+    "Assay",
+    "DenominatorUnit",
+    "GateCount",
+    "Marker",
+    "Material",
+    "MrdResult",
+    "Reason",
+    "Sample",
+    "Sex",
+    "Status",
+    "format_fraction",
+    "is_identifier",
+    "looks_personal",
+    "per_million",
+]

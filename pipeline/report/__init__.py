@@ -1,0 +1,1 @@
+"""Pages, figures and tables. Sees result types only, never an assay."""

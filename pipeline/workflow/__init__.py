@@ -1,0 +1,1 @@
+"""From a sample sheet to results: plan, tasks, engine, collection."""
