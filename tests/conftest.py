@@ -1,0 +1,36 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real and simulated reference data that are not part of the product."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("reference data (../shared/data) are not beside this checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Small files made by our own simulators."""
+    return ROOT / "test_data"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator seeded alike for every test."""
+    return np.random.default_rng(20_26)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_terminal() -> None:
+    """Help and error texts are compared without colours and at one width."""
+    os.environ.update(NO_COLOR="1", COLUMNS="100", TERM="dumb")
