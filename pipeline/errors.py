@@ -58,9 +58,8 @@ class InputRefused(NadirError):
 
     Examples
     --------
-    >>> print(InputRefused("unknown material", path="sheet.csv", line=4, column="material",
-    ...                    expected="bone_marrow or plasma", remedy="correct the cell"))
-    sheet.csv, line 4, column 'material': unknown material. Expected: bone_marrow or plasma. Remedy: correct the cell.
+    >>> print(InputRefused("unknown material", path="s.csv", line=4, column="material", expected="plasma"))
+    s.csv, line 4, column 'material': unknown material. Expected: plasma.
     """
 
     exit_code = 3

@@ -19,7 +19,7 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def test_data() -> Path:
+def small_data() -> Path:
     """Small files made by our own simulators."""
     return ROOT / "test_data"
 

@@ -1,1 +1,1 @@
-"""Comparison of methods. No code yet beyond what \`pipeline.detection\` says of one result."""
+"""Comparison of methods. No code yet beyond what ``pipeline.detection`` says of one result."""

@@ -51,7 +51,8 @@ def garwood(count: float, *, confidence: float = 0.95) -> Interval:
     alpha = _alpha(confidence)
     if not count >= 0:
         raise ValueError(f"a count cannot be negative: {count}")
-    low = float(gammaincinv(count, alpha / 2)) if count > 0 else 0.0
+    # Below 1e-3 the bound, about (alpha/2)^(1/count), is 0 in double precision and scipy gives NaN.
+    low = float(gammaincinv(count, alpha / 2)) if count > 1e-3 else 0.0
     return Interval(low, float(gammaincinv(count + 1, 1 - alpha / 2)))
 
 

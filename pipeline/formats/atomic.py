@@ -13,7 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["canonical_json", "fsync_folder", "replacing", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "canonical_json",
+    "fsync_folder",
+    "replacing",
+    "sweep_temporaries",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 TEMPORARY_PREFIX = ".nadir-"
 
@@ -61,10 +69,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with one spelling per value: sorted keys, two-space indent, no NaN, final newline.
+    r"""JSON with one spelling per value: sorted keys, two-space indent, no NaN, final newline.
 
     >>> canonical_json({"b": 1, "a": [0.1]})
-    '{\\n  "a": [\\n    0.1\\n  ],\\n  "b": 1\\n}\\n'
+    '{\n  "a": [\n    0.1\n  ],\n  "b": 1\n}\n'
     """
     return json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -76,6 +84,12 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Remove what killed writers left below ``folder``; only for one who holds it alone."""
+    for path in sorted(folder.rglob(f"{TEMPORARY_PREFIX}*")):
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

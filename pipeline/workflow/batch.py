@@ -1,0 +1,106 @@
+"""Where everything of a batch lies, and the one place that makes such paths."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import InputRefused, UsageError
+from pipeline.model import is_identifier
+
+__all__ = ["Batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The folder of one batch and the names of what stands in it."""
+
+    folder: Path
+
+    @property
+    def plan(self) -> Path:
+        """The tasks with their hashes."""
+        return self.folder / "plan.json"
+
+    @property
+    def intake(self) -> Path:
+        """Digests of the input files that were found undamaged."""
+        return self.folder / "intake.json"
+
+    @property
+    def results(self) -> Path:
+        """Result tables."""
+        return self.folder / "results"
+
+    @property
+    def report(self) -> Path:
+        """The pages."""
+        return self.folder / "report"
+
+    def task(self, task_id: str) -> "TaskFolder":
+        """The folder of one task; the identifier is checked before it becomes a path."""
+        parts = task_id.split(".")
+        if len(parts) != 2 or not all(is_identifier(p) for p in parts):
+            raise UsageError("a task is named PATIENT.ASSAY")
+        return TaskFolder(self.folder / "tasks" / task_id)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the batch for one run; a second run is refused, a killed one leaves no lock.
+
+        Raises
+        ------
+        InputRefused
+            If another process holds the batch, or the folder cannot be made or written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            raise InputRefused(
+                f"the batch folder cannot be written ({error.strerror})", path=self.folder
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputRefused(
+                "another run holds this batch", path=self.folder, remedy="wait for it, or give another --out"
+            ) from error
+        else:
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFolder:
+    """The files of one task."""
+
+    folder: Path
+
+    @property
+    def task(self) -> Path:
+        """What the task has to do."""
+        return self.folder / "task.json"
+
+    @property
+    def events(self) -> Path:
+        """What happened, with times: a log, not a result."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def output(self) -> Path:
+        """What came out."""
+        return self.folder / "output.json"
+
+    @property
+    def failed(self) -> Path:
+        """Why the last try failed."""
+        return self.folder / "failed.json"
+
+    @property
+    def done(self) -> Path:
+        """Written last: the task's hashes and its output's."""
+        return self.folder / "done.json"

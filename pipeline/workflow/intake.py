@@ -1,0 +1,124 @@
+"""Before any work: every input file is hashed, compared with the sheet, and read once through.
+
+A file found undamaged is remembered by its digest in the batch's intake.json, so that a
+rerun hashes it again (content decides, never a time stamp) but need not test it again.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import InputRefused, Problem, SheetRefused
+from pipeline.formats.atomic import write_json
+from pipeline.formats.digest import sha256_file
+from pipeline.model import Sample
+from pipeline.workflow.batch import Batch
+from pipeline.workflow.steps import step_for
+
+__all__ = ["Intake", "inspect_inputs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """Digest of every file, and the names of those whose sheet states no digest to compare."""
+
+    digests: dict[Path, str]
+    unverified: tuple[str, ...]
+
+
+def inspect_inputs(
+    sheet: Path, samples: Sequence[Sample], batch: Batch, *, progress: Callable[[str], None]
+) -> Intake:
+    """Hash and test every input file of a sheet.
+
+    Parameters
+    ----------
+    sheet
+        The sheet's path, for messages.
+    samples
+        Its rows.
+    batch
+        Where intake.json lies.
+    progress
+        Called with a file's name before it is read.
+
+    Raises
+    ------
+    SheetRefused
+        With every damaged or changed file, by the sheet's line.
+    """
+    known = _read_known(batch.intake)
+    digests: dict[Path, str] = {}
+    unverified: list[str] = []
+    passed: set[str] = set()
+    problems: list[Problem] = []
+    for sample in samples:
+        progress(f"{sample.patient_id} {sample.timepoint} {sample.method}")
+        found = _digest_sample(sample, digests, unverified, problems)
+        key = f"{sample.assay} {' '.join(found)}"
+        if len(found) < len(sample.files):
+            continue
+        if key in known or _undamaged(sample, problems):
+            passed.add(key)
+    write_json(batch.intake, sorted(passed | known))
+    if problems:
+        raise SheetRefused(sheet, problems)
+    return Intake(digests=digests, unverified=tuple(unverified))
+
+
+def _digest_sample(
+    sample: Sample, digests: dict[Path, str], unverified: list[str], problems: list[Problem]
+) -> list[str]:
+    """Digests of a sample's files; fewer than it has where one is unreadable or not what the sheet states."""
+    found = []
+    for number, path in enumerate(sample.files):
+        try:
+            digest = sha256_file(path)
+        except OSError as error:
+            problems.append(_problem(sample, number, "unreadable_file", f"cannot be read ({error.strerror})"))
+            continue
+        digests[path] = digest
+        stated = sample.sha256[number] if number < len(sample.sha256) else ""
+        if not stated:
+            unverified.append(path.name)
+        elif stated.lower() != digest:
+            problems.append(_problem(sample, number, "sha256_mismatch", "its SHA-256 is not the one stated"))
+            continue
+        found.append(digest)
+    return found
+
+
+def _undamaged(sample: Sample, problems: list[Problem]) -> bool:
+    try:
+        step_for(sample.assay).inspect(sample)
+    except InputRefused as error:
+        problems.append(
+            Problem(
+                line=sample.line,
+                column=None,
+                code="damaged_file",
+                cause=str(error).rstrip("."),
+                remedy="fetch the file again from the instrument or its archive",
+            )
+        )
+        return False
+    return True
+
+
+def _problem(sample: Sample, number: int, code: str, cause: str) -> Problem:
+    return Problem(
+        line=sample.line,
+        column=f"file_{number + 1}",
+        code=code,
+        cause=f"{sample.files[number].name}: {cause}",
+        remedy="fetch the file again, or correct the sheet",
+    )
+
+
+def _read_known(path: Path) -> set[str]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return set()  # without memory every file is tested again
+    return {key for key in value if isinstance(key, str)} if isinstance(value, list) else set()

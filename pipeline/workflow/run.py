@@ -1,0 +1,115 @@
+"""``nadir run``: check, intake, plan, run what is not done, collect, report."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.formats.atomic import sweep_temporaries
+from pipeline.workflow.batch import Batch
+from pipeline.workflow.collect import collect, write_pages, write_tables
+from pipeline.workflow.config import Config, load_config
+from pipeline.workflow.intake import inspect_inputs
+from pipeline.workflow.local import run_local
+from pipeline.workflow.plan import Plan, Task, make_plan, read_plan, write_plan
+from pipeline.workflow.task import read_done
+
+__all__ = ["Progress", "RunSummary", "Silent", "default_jobs", "run_batch", "write_report_of"]
+
+
+class Progress(Protocol):
+    """How a run tells a person what it does."""
+
+    def stage(self, text: str) -> None:
+        """A new stage begins."""
+
+    def planned(self, total: int, skipped: int) -> None:
+        """So many tasks, so many of them done before."""
+
+    def finished(self, task_id: str, error: str | None) -> None:
+        """One task ended."""
+
+
+class Silent:
+    """A `Progress` that says nothing."""
+
+    def stage(self, text: str) -> None:
+        """Say nothing."""
+
+    def planned(self, total: int, skipped: int) -> None:
+        """Say nothing."""
+
+    def finished(self, task_id: str, error: str | None) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What one run did."""
+
+    batch: Path
+    report: Path
+    tasks: int
+    skipped: int
+    failures: dict[str, str]
+    results: int
+
+
+def default_jobs() -> int:
+    """Worker processes where nobody says: the processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_batch(
+    sheet: Path,
+    out: Path,
+    *,
+    config_path: Path | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> RunSummary:
+    """Take a sheet to results and a report in ``out``.
+
+    Tasks whose done-record has the planned fingerprint are skipped. Tables and pages are
+    always written anew from the done-records, so that a run that was killed at any moment
+    and started again leaves the same bytes as one that was not.
+
+    Raises
+    ------
+    SheetRefused, ConfigRefused, InputRefused
+        Before any task runs.
+    """
+    from pipeline.workflow.sheet import samples_of
+
+    say = progress or Silent()
+    batch = Batch(Path(out))
+    config = load_config(config_path)
+    samples = samples_of(sheet, config)
+    with batch.locked():
+        sweep_temporaries(batch.folder)
+        say.stage("checking input files")
+        intake = inspect_inputs(sheet, samples, batch, progress=lambda _: None)
+        plan = make_plan(samples, config, intake.digests)
+        write_plan(batch, plan)
+        waiting = [t for t in plan.tasks if not _is_done(batch, t)]
+        say.planned(len(plan.tasks), len(plan.tasks) - len(waiting))
+        failures = run_local(
+            batch, waiting, jobs=jobs or default_jobs(), finished=lambda t, e: say.finished(t.task_id, e)
+        )
+        say.stage("writing tables and report")
+        collected = collect(batch, plan)
+        write_tables(batch, collected)
+        page = write_pages(batch, plan, config, collected, intake.unverified)
+    return RunSummary(
+        batch=batch.folder,
+        report=page,
+        tasks=len(plan.tasks),
+        skipped=len(plan.tasks) - len(waiting),
+        failures=failures,
+        results=len(collected.mrd),
+    )
+
+
+def _is_done(batch: Batch, task: Task) -> bool:
+    done = read_done(batch.task(task.task_id))
+    return done is not None and done.fingerprint == task.fingerprint
