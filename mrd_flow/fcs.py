@@ -199,10 +199,11 @@ def _located(
     ]
     name, span = (whole or spans)[0]
     anomalies = []
+    unsure = len({s[0] for _, s in whole}) != 1  # not decided by $TOT
     if len({s for _, s in spans}) > 1:
         detail = ", ".join(f"{n} {s[0]}-{s[1]}" for n, s in sorted(spans))
         anomalies.append(
-            Anomaly(code="offsets_disagree", text=f"DATA lies at {detail}; {name} is used", grave=not whole)
+            Anomaly(code="offsets_disagree", text=f"DATA lies at {detail}; {name} is used", grave=unsure)
         )
     elif header.data is None and header.version != "2.0" and span[1] <= 99_999_999:
         anomalies.append(Anomaly(code="header_blank", text="the HEADER gives no DATA offsets; TEXT is used"))

@@ -30,6 +30,11 @@ class Batch:
         return self.folder / "intake.json"
 
     @property
+    def audit(self) -> Path:
+        """The hash-chained record of what was done."""
+        return self.folder / "audit.jsonl"
+
+    @property
     def results(self) -> Path:
         """Result tables."""
         return self.folder / "results"

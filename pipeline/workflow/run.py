@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.formats.atomic import sweep_temporaries
+from pipeline.formats.digest import sha256_file
+from pipeline.workflow.audit import append_audit, read_audit
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.collect import collect, write_pages, write_tables
 from pipeline.workflow.config import Config, load_config
@@ -87,6 +89,8 @@ def run_batch(
     samples = samples_of(sheet, config)
     with batch.locked():
         sweep_temporaries(batch.folder)
+        if batch.audit.exists():
+            read_audit(batch.audit)  # a broken chain is refused before any work, not after it
         say.stage("checking input files")
         intake = inspect_inputs(sheet, samples, batch, progress=lambda _: None)
         plan = make_plan(samples, config, intake.digests)
@@ -98,8 +102,19 @@ def run_batch(
         )
         say.stage("writing tables and report")
         collected = collect(batch, plan)
-        write_tables(batch, collected)
+        tables = write_tables(batch, collected)
         page = write_pages(batch, plan, config, collected, intake.unverified)
+        append_audit(
+            batch.audit,
+            "run",
+            {
+                "plan": plan.fingerprint,
+                "tasks": len(plan.tasks),
+                "skipped": len(plan.tasks) - len(waiting),
+                "failed": sorted(failures),
+                "results": {p.name: sha256_file(p) for p in tables},
+            },
+        )
     return RunSummary(
         batch=batch.folder,
         report=page,
