@@ -33,7 +33,7 @@ class Spillover:
 
     def unmixing(self) -> NDArray[np.float64]:
         """S^-1: raw columns (rows of events) times it are compensated columns."""
-        return np.linalg.inv(self.matrix)
+        return np.linalg.inv(self.matrix).astype(np.float64)
 
 
 def spillover_of(

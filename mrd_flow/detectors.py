@@ -33,7 +33,13 @@ def assign_detectors(parameters: tuple[Parameter, ...], panel: Panel, tube: int)
     ambiguous: list[str] = []
     anomalies: list[Anomaly] = []
     for name in panel.scatter:
-        _note(name, [i for i, p in enumerate(parameters) if _plain(p.name) == _plain(name)], columns, missing, ambiguous)
+        _note(
+            name,
+            [i for i, p in enumerate(parameters) if _plain(p.name) == _plain(name)],
+            columns,
+            missing,
+            ambiguous,
+        )
     for marker, fluorochrome in panel.tubes[tube - 1].markers.items():
         found = _named(parameters, panel, marker)
         if not found:
@@ -76,7 +82,9 @@ def _on_detector(parameters: tuple[Parameter, ...], panel: Panel, fluorochrome: 
     return [
         i
         for i, p in enumerate(parameters)
-        if _plain(re.sub(r"-A$", "", p.name)) == wanted and not _known(p.stain, panel) and not _known(p.name, panel)
+        if _plain(re.sub(r"-A$", "", p.name)) == wanted
+        and not _known(p.stain, panel)
+        and not _known(p.name, panel)
     ]
 
 

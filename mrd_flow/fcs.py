@@ -207,6 +207,9 @@ def _located(
         )
     elif header.data is None and header.version != "2.0" and span[1] <= 99_999_999:
         anomalies.append(Anomaly(code="header_blank", text="the HEADER gives no DATA offsets; TEXT is used"))
+    if header.version != "2.0" and text is None and any(keywords.get(k) for k in ("$BEGINDATA", "$ENDDATA")):
+        note = "TEXT states DATA offsets that are not numbers above 0; the HEADER's are used"
+        anomalies.append(Anomaly(code="text_offsets_unusable", text=note))
     events, odd = _counted(span, stated, event_bytes, available)
     return span[0], events, anomalies + odd
 

@@ -135,11 +135,11 @@ def gate_tube(
 
 
 def gate_paths(panel: Panel, tube: int) -> dict[str, str]:
-    """Chain of parents of every gate of a tube, joined by ``/``, the gate itself last."""
+    """Chain of parents of every gate of a tube, from the root, joined by ``/``."""
     paths: dict[str, str] = {}
     for gate in panel.gates_of(tube):
         above = paths.get(gate.parent)
-        paths[gate.name] = f"{above}/{gate.name}" if above else gate.name
+        paths[gate.name] = f"{above}/{gate.parent}" if above else gate.parent
     return paths
 
 
@@ -154,12 +154,13 @@ def describe(gate: RectangleGate | PolygonGate | CombinationGate) -> str:
     if isinstance(gate, PolygonGate):
         corners = " ".join(f"({x:g}, {y:g})" for x, y in gate.vertices)
         return f"{gate.x} x {gate.y} inside {corners}"
-    return "; ".join(
-        " and ".join(
-            [f"{d} >= {b.min:g}"] * (b.min is not None) + [f"{d} < {b.max:g}"] * (b.max is not None)
-        )
-        for d, b in gate.bounds.items()
-    )
+    return "; ".join(_range_in_words(d, b) for d, b in gate.bounds.items())
+
+
+def _range_in_words(dimension: str, bounds: Bounds) -> str:
+    lower = [] if bounds.min is None else [f"{dimension} >= {bounds.min:g}"]
+    upper = [] if bounds.max is None else [f"{dimension} < {bounds.max:g}"]
+    return " and ".join(lower + upper)
 
 
 def _columns(data: DataSet, columns: dict[str, int]) -> _Columns:

@@ -17,7 +17,7 @@ __all__ = ["Header", "integer_keyword", "read_header", "read_keywords"]
 
 _HEADER_BYTES = 58
 _VERSION = re.compile(rb"FCS(\d\.\d)")
-_WHOLE = re.compile(r"\d{1,18}")
+_WHOLE = re.compile(r"0*\d{1,18}")
 _LARGEST_TEXT_BYTES = 64 * 1024 * 1024
 
 
@@ -48,7 +48,9 @@ def read_header(file: BinaryIO, start: int) -> Header:
     if not raw:
         raise DamagedFile("the file is empty", expected="an FCS file")
     if found is None:
-        raise DamagedFile("not an FCS file: it does not begin with 'FCS' and a version", expected="FCS2.0-3.2")
+        raise DamagedFile(
+            "not an FCS file: it does not begin with 'FCS' and a version", expected="FCS2.0-3.2"
+        )
     if len(raw) < _HEADER_BYTES:
         raise DamagedFile(f"the HEADER is cut off after {len(raw)} of {_HEADER_BYTES} bytes")
     offsets = [_offset(raw[i : i + 8]) for i in range(10, 42, 8)]

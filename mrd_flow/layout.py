@@ -137,10 +137,11 @@ def parameters_of(keywords: Mapping[str, str]) -> tuple[tuple[Parameter, ...], l
     anomalies: list[Anomaly] = []
     found = tuple(_parameter(keywords, i, overall, anomalies) for i in range(1, count + 1))
     names = [p.name for p in found]
-    for name in sorted({n for n in names if names.count(n) > 1}):
-        anomalies.append(
-            Anomaly(code="duplicate_parameter", text=f"several parameters are named {printable(name)[:40]!r}")
-        )
+    repeated = sorted({n for n in names if names.count(n) > 1})
+    anomalies += [
+        Anomaly(code="duplicate_parameter", text=f"several parameters are named '{printable(name)[:40]}'")
+        for name in repeated
+    ]
     return found, anomalies
 
 

@@ -5,6 +5,7 @@ parent comes later, or a dimension no tube has is refused with the file and the 
 """
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -173,9 +174,6 @@ class Panel(_Part):
 
     def _problems(self) -> list[str]:
         found = []
-        names = [g.name for g in self.gates]
-        if ROOT_GATE in names or len(set(names)) != len(names):
-            found.append(f"gate names must differ from each other and from '{ROOT_GATE}'")
         for tube in range(1, len(self.tubes) + 1):
             found += self._problems_of_tube(tube)
         numbers = set(range(1, len(self.tubes) + 1))
@@ -185,18 +183,24 @@ class Panel(_Part):
     def _problems_of_tube(self, tube: int) -> list[str]:
         found, seen = [], {ROOT_GATE: (ROOT_GATE,)}
         known = {*self.scatter, *self.tubes[tube - 1].markers}
+        names = [g.name for g in self.gates_of(tube)]
+        if ROOT_GATE in names or len(set(names)) != len(names):
+            found.append(f"gate names of tube {tube} must differ from each other and from '{ROOT_GATE}'")
         for gate in self.gates_of(tube):
             if gate.parent not in seen:
                 found.append(f"gate '{gate.name}' comes before its parent '{gate.parent}' in tube {tube}")
-            for other in gate.gates if isinstance(gate, CombinationGate) else ():
-                if other not in seen:
-                    found.append(f"gate '{gate.name}' combines '{other}', not known before it in tube {tube}")
-            for dimension in gate.dimensions:
-                if dimension not in known:
-                    found.append(f"gate '{gate.name}' uses '{dimension}', which tube {tube} does not have")
+            combined = gate.gates if isinstance(gate, CombinationGate) else ()
+            found += [
+                f"gate '{gate.name}' combines '{g}' before it stands" for g in combined if g not in seen
+            ]
+            found += [
+                f"gate '{gate.name}' uses '{d}', which tube {tube} does not have"
+                for d in gate.dimensions
+                if d not in known
+            ]
             seen[gate.name] = (*seen.get(gate.parent, ()), gate.name)
         lineage = (ROOT_GATE, self.nucleated_gate, self.plasma_cell_gate, self.aberrant_gate)
-        for outer, inner in zip(lineage, lineage[1:], strict=False):
+        for outer, inner in pairwise(lineage):
             if outer not in seen.get(inner, ()):
                 found.append(f"gate '{inner}' must exist in tube {tube} and descend from '{outer}'")
         return found

@@ -1,7 +1,283 @@
 """``nadir ngs``: arguments only."""
 
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+if TYPE_CHECKING:
+    from mrd_ngs.evidence import Library, NgsSettings
+    from pipeline.model import Marker, MrdResult, Sample
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(
+    help="Sequencing MRD: find the clone at diagnosis, follow it as cells per million.", no_args_is_help=True
+)
+
+_NO_DATE = datetime(1900, 1, 1)
+
+Reads = Annotated[
+    Path,
+    typer.Argument(metavar="READS", help="FASTQ, plain or gzip: merged or single reads.", show_default=False),
+]
+Mates = Annotated[
+    Path | None,
+    typer.Argument(metavar="[MATES]", help="Refused for now: merge paired reads first.", show_default=False),
+]
+SpikeIns = Annotated[
+    Path | None,
+    typer.Option(
+        "--spike-ins",
+        metavar="S.tsv",
+        help="Known templates in the sample, tab-separated: name, sequence, copies. "
+        "Without them reads cannot be turned into cells.",
+    ),
+]
+CellCount = Annotated[
+    int | None, typer.Option("--cells", min=1, metavar="N", help="Nucleated cells put into the assay.")
+]
+DnaNg = Annotated[
+    float | None,
+    typer.Option(
+        "--dna-ng", min=0.0, metavar="NG", help="DNA put into the assay; used where cells are unknown."
+    ),
+]
+Patient = Annotated[str, typer.Option("--patient", metavar="ID", help="Pseudonym written into the result.")]
+Timepoint = Annotated[str, typer.Option("--timepoint", metavar="CODE", help="Code written into the result.")]
+CollectedOn = Annotated[
+    datetime,
+    typer.Option(
+        "--collected-on",
+        formats=["%Y-%m-%d"],
+        metavar="YYYY-MM-DD",
+        help="Date written into the result; 1900-01-01 stands for not given.",
+    ),
+]
+MaterialName = Annotated[
+    str,
+    typer.Option(
+        "--material",
+        help="bone_marrow, peripheral_blood, plasma or stem_cell_product; written into the result.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
+
+
+@app.command()
+def index(
+    reads: Reads,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="markers.json", help="Every candidate, taken or not.")
+    ],
+    mates: Mates = None,
+    spike_ins: SpikeIns = None,
+    cells: CellCount = None,
+    dna_ng: DnaNg = None,
+    patient: Patient = "P1",
+    timepoint: Timepoint = "BASE",
+    collected_on: CollectedOn = _NO_DATE,
+    material: MaterialName = "bone_marrow",
+    json_output: Json = False,
+) -> None:
+    """Find the rearrangements at diagnosis by which the clone can be followed."""
+    from mrd_ngs.call import METHOD_VERSION
+    from mrd_ngs.evidence import NgsSettings
+    from mrd_ngs.index_clone import index_markers
+    from mrd_ngs.read import read_library
+    from pipeline.formats.records import to_json
+
+    sample = _sample(reads, mates, spike_ins, cells, dna_ng, patient, timepoint, collected_on, material)
+    settings = NgsSettings()
+    library = read_library(sample, settings)
+    markers = index_markers(library, settings)
+    document = {
+        "method_version": METHOD_VERSION,
+        "patient_id": patient,
+        "input_sha256": library.input_sha256,
+        "settings": to_json(settings),
+        "reads": _reads_of(library),
+        "markers": [to_json(marker) for marker in markers],
+    }
+    _write(out, document, json_output)
+    for marker in markers:
+        _say(
+            f"{marker.target_id}  {marker.v_call.split(',')[0]} {marker.j_call.split(',')[0]}  {marker.reason}"
+        )
+    taken = sum(marker.taken for marker in markers)
+    _say(f"{taken} of {len(markers)} candidates can be followed; written to {out}")
+
+
+@app.command()
+def track(
+    reads: Reads,
+    markers: Annotated[
+        Path, typer.Option("--markers", metavar="markers.json", help="What `nadir ngs index` wrote.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="result.json", help="Result with its limit of detection.")
+    ],
+    mates: Mates = None,
+    spike_ins: SpikeIns = None,
+    cells: CellCount = None,
+    dna_ng: DnaNg = None,
+    timepoint: Timepoint = "FU1",
+    collected_on: CollectedOn = _NO_DATE,
+    material: MaterialName = "bone_marrow",
+    json_output: Json = False,
+) -> None:
+    """Look for the clone's markers in a later sample and say what could have been seen."""
+    from mrd_ngs.call import call_markers
+    from mrd_ngs.evidence import NgsSettings
+    from mrd_ngs.read import read_library
+    from pipeline.formats.records import to_json
+
+    known = _read_markers(markers)
+    patient = known[0].patient_id if known else "P1"
+    sample = _sample(reads, mates, spike_ins, cells, dna_ng, patient, timepoint, collected_on, material)
+    settings = NgsSettings()
+    library = read_library(sample, settings)
+    calls = call_markers([library], known, settings=settings)
+    document = {
+        **to_json(calls.results[0]),
+        "targets": [to_json(result) for result in calls.results],
+        "evidence": [to_json(found) for found in calls.tracks],
+        "settings": to_json(settings),
+        "reads": _reads_of(library),
+    }
+    _write(out, document, json_output)
+    for result in calls.results:
+        _say(_in_words(result))
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for reads, spike-ins and truth.")],
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same bytes.")] = 1,
+    level: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--mrd",
+            min=0.0,
+            max=1.0,
+            help="A follow-up's clonal fraction of cells; repeatable [1e-3 1e-5 0].",
+        ),
+    ] = None,
+    reads: Annotated[int, typer.Option("--reads", min=1000, help="Reads of each library.")] = 30_000,
+    cells: Annotated[
+        int, typer.Option("--cells", min=1000, help="Nucleated cells of each follow-up.")
+    ] = 1_000_000,
+    b_cells: Annotated[int, typer.Option("--b-cells", min=0, help="Polyclonal B cells among them.")] = 4000,
+    spike_copies: Annotated[
+        int, typer.Option("--spike-copies", min=1, help="Copies of each of nine spike-ins.")
+    ] = 40,
+    read_length: Annotated[
+        int, typer.Option("--read-length", min=150, max=300, help="In nucleotides.")
+    ] = 230,
+    json_output: Json = False,
+) -> None:
+    """Write a patient's simulated libraries: baseline, follow-ups, one with look-alikes only; and the truth."""
+    from mrd_ngs.simulate import write_series
+    from pipeline.formats.atomic import canonical_json
+
+    truth = write_series(
+        out,
+        seed=seed,
+        fractions=tuple(level) if level else (1e-3, 1e-5, 0.0),
+        reads=reads,
+        cells=cells,
+        b_cells=b_cells,
+        spike_copies=spike_copies,
+        read_length=read_length,
+    )
+    if json_output:
+        typer.echo(canonical_json(truth), nl=False)
+    _say(f"{len(truth['libraries'])} libraries, spike_ins.tsv and truth.json written to {out}")
+
+
+def _sample(
+    reads: Path,
+    mates: Path | None,
+    spike_ins: Path | None,
+    cells: int | None,
+    dna_ng: float | None,
+    patient: str,
+    timepoint: str,
+    collected_on: datetime,
+    material: str,
+) -> "Sample":
+    """A sample outside any batch: study ``single``, with placeholders where nothing was given."""
+    from pipeline.errors import UsageError
+    from pipeline.model import Assay, Material, Sample, is_identifier, looks_personal
+
+    for option, text in (("--patient", patient), ("--timepoint", timepoint)):
+        if not is_identifier(text) or looks_personal(text):
+            raise UsageError(
+                f"{option} is not a pseudonym or code. Expected: 1 to 32 letters, digits, '-' or '_', "
+                "and nothing like a name, a date or a national number"
+            )
+    if material not in tuple(Material):
+        raise UsageError(f"--material is none of {', '.join(Material)}")
+    return Sample(
+        study_id="single",
+        patient_id=patient,
+        timepoint=timepoint,
+        collected_on=collected_on.date(),
+        material=Material(material),
+        assay=Assay.NGS,
+        files=(reads,) if mates is None else (reads, mates),
+        cells=cells,
+        dna_ng=dna_ng,
+        spike_ins=spike_ins,
+    )
+
+
+def _read_markers(path: Path) -> "list[Marker]":
+    import json
+
+    from pipeline.errors import DamagedFile, InputRefused
+    from pipeline.formats.records import from_json
+    from pipeline.model import Marker
+
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputRefused(f"the markers cannot be read ({error.strerror})", path=path) from error
+    except ValueError as error:
+        raise DamagedFile("is not JSON", path=path, expected="what `nadir ngs index` writes") from error
+    if not isinstance(document, dict) or not isinstance(document.get("markers"), list):
+        raise DamagedFile("holds no markers", path=path, expected="what `nadir ngs index` writes")
+    return [from_json(Marker, marker, path=path) for marker in document["markers"]]
+
+
+def _reads_of(library: "Library") -> dict[str, int]:
+    return {"input": library.input_reads, **{fate.fate: fate.reads for fate in library.fates}}
+
+
+def _write(out: Path, document: dict[str, Any], json_output: bool) -> None:
+    from pipeline.formats.atomic import canonical_json, write_json
+
+    write_json(out, document)
+    if json_output:
+        typer.echo(canonical_json(document), nl=False)
+
+
+def _in_words(result: "MrdResult") -> str:
+    from pipeline.model import format_fraction
+
+    value = "" if result.value is None else f" {format_fraction(result.value)}"
+    interval = (
+        ""
+        if result.ci_low is None
+        else f" (95 % {format_fraction(result.ci_low)} to {format_fraction(result.ci_high)})"
+    )
+    limit = f"; limit of detection {format_fraction(result.lod)}" if result.lod is not None else ""
+    return (
+        f"{result.target_id}: {result.status}{value}{interval}{limit} [{result.reason}]\n"
+        f"  {result.lod_basis}\n  qc: {result.qc}"
+    )
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

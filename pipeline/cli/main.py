@@ -12,6 +12,8 @@ import typer
 from mrd_flow.cli import app as flow
 from mrd_ngs.cli import app as ngs
 from pipeline import __version__
+from pipeline.cli.batch import report, run, status, step, why
+from pipeline.cli.demo import demo
 from pipeline.errors import NadirError
 
 __all__ = ["app", "main"]
@@ -25,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for command in (demo, run, status, why, step, report):
+    app.command()(command)
 app.add_typer(ngs, name="ngs")
 app.add_typer(flow, name="flow")
 

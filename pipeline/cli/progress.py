@@ -4,9 +4,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from pipeline.workflow.run import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 __all__ = ["progress_for"]
 
@@ -58,7 +63,7 @@ class _Quiet(Lines):
 
 
 class _Terminal:
-    def __init__(self, bar: "rich.progress.Progress") -> None:  # noqa: F821
+    def __init__(self, bar: "Bar") -> None:
         self._bar = bar
         self._task = bar.add_task("starting", total=None)
 

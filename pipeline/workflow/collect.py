@@ -6,10 +6,12 @@ from pathlib import Path
 from pipeline import __version__
 from pipeline.formats.records import write_parquet
 from pipeline.model import GateCount, Marker, MrdResult
+from pipeline.report.data import InputFile, PatientNote, Provenance, ReportData, TimepointLabel
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.config import Config
-from pipeline.workflow.plan import Plan
-from pipeline.workflow.task import read_done, read_output
+from pipeline.workflow.plan import Plan, Task
+from pipeline.workflow.steps import step_for
+from pipeline.workflow.task import failure_of, read_done, read_output
 
 __all__ = ["Collected", "collect", "write_pages", "write_tables"]
 
@@ -61,8 +63,47 @@ def write_tables(batch: Batch, collected: Collected) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def write_pages(
-    batch: Batch, plan: Plan, config: Config, collected: Collected, unverified: tuple[str, ...]
-) -> Path:
-    """Write the report of what was collected; its first page's path."""
-    raise NotImplementedError(__version__, batch, plan, config, collected, unverified)
+def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected) -> Path:
+    """Write the report of what was collected; the path of its first page.
+
+    Pages of patients who are no longer in the plan are removed: a report never shows
+    more than its batch.
+    """
+    from pipeline.report import write_report
+
+    missing = set(collected.missing)
+    tasks = [t for t in plan.tasks if t.task_id in missing]
+    data = ReportData(
+        study_id=plan.study_id,
+        title=config.title,
+        timepoints=tuple(TimepointLabel(code=t.code, label=t.label) for t in config.timepoints),
+        thresholds=config.thresholds,
+        results=collected.mrd,
+        markers=collected.markers,
+        gates=collected.gates,
+        provenance=Provenance(
+            version=__version__,
+            config_sha256=plan.config_sha256,
+            plan_sha256=plan.fingerprint,
+            inputs=tuple(
+                InputFile(patient_id=t.patient_id, name=name.split(" ", 1)[1], sha256=digest)
+                for t in plan.tasks
+                for name, digest in t.inputs.items()
+            ),
+        ),
+        notes=tuple(f"Task {t.task_id} has no result: {_why(batch, t)}" for t in tasks),
+        patient_notes=tuple(
+            PatientNote(patient_id=t.patient_id, text=f"{t.assay} has no result: {_why(batch, t)}")
+            for t in tasks
+        ),
+        unverified=tuple(sorted({n for t in plan.tasks for n in step_for(t.assay).unverified(t.samples)})),
+    )
+    written = write_report(data, batch.report)
+    for path in (batch.report / "patients").glob("*"):
+        if path not in written:
+            path.unlink()
+    return batch.report / "index.html"
+
+
+def _why(batch: Batch, task: Task) -> str:
+    return failure_of(batch.task(task.task_id)) or "not run yet"

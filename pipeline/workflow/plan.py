@@ -142,12 +142,11 @@ def _task(
 @cache
 def code_digest(packages: tuple[str, ...]) -> str:
     """SHA-256 over the source of import packages: every module and data file, by name."""
-    lines = []
+    lines: list[str] = []
     for package in packages:
         folder = Path(str(import_module(package).__file__)).parent
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix != ".pyc" and "__pycache__" not in path.parts:
-                lines.append(f"{package}/{path.relative_to(folder).as_posix()} {sha256_file(path)}")
+        sources = [p for p in sorted(folder.rglob("*")) if p.is_file() and "__pycache__" not in p.parts]
+        lines += (f"{package}/{p.relative_to(folder).as_posix()} {sha256_file(p)}" for p in sources)
     return sha256_bytes("\n".join(lines).encode())
 
 

@@ -7,13 +7,14 @@ from typing import Protocol
 
 from pipeline.formats.atomic import sweep_temporaries
 from pipeline.formats.digest import sha256_file
+from pipeline.formats.samplesheet import read_sheet
 from pipeline.workflow.audit import append_audit, read_audit
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.collect import collect, write_pages, write_tables
-from pipeline.workflow.config import Config, load_config
+from pipeline.workflow.config import load_config
 from pipeline.workflow.intake import inspect_inputs
 from pipeline.workflow.local import run_local
-from pipeline.workflow.plan import Plan, Task, make_plan, read_plan, write_plan
+from pipeline.workflow.plan import Task, make_plan, read_plan, write_plan
 from pipeline.workflow.task import read_done
 
 __all__ = ["Progress", "RunSummary", "Silent", "default_jobs", "run_batch", "write_report_of"]
@@ -81,12 +82,10 @@ def run_batch(
     SheetRefused, ConfigRefused, InputRefused
         Before any task runs.
     """
-    from pipeline.workflow.sheet import samples_of
-
     say = progress or Silent()
     batch = Batch(Path(out))
     config = load_config(config_path)
-    samples = samples_of(sheet, config)
+    samples = read_sheet(sheet, study_id=config.study_id, timepoints=config.timepoint_codes, panels=None)
     with batch.locked():
         sweep_temporaries(batch.folder)
         if batch.audit.exists():
@@ -103,7 +102,7 @@ def run_batch(
         say.stage("writing tables and report")
         collected = collect(batch, plan)
         tables = write_tables(batch, collected)
-        page = write_pages(batch, plan, config, collected, intake.unverified)
+        page = write_pages(batch, plan, config, collected)
         append_audit(
             batch.audit,
             "run",
@@ -123,6 +122,23 @@ def run_batch(
         failures=failures,
         results=len(collected.mrd),
     )
+
+
+def write_report_of(folder: Path) -> Path:
+    """Write a batch's tables and pages again from what is done; the path of the first page.
+
+    Raises
+    ------
+    InputRefused
+        If the folder is no batch, or another run holds it.
+    """
+    batch = Batch(folder)
+    plan = read_plan(batch)
+    config = load_config(plan.config_path)
+    with batch.locked():
+        collected = collect(batch, plan)
+        write_tables(batch, collected)
+        return write_pages(batch, plan, config, collected)
 
 
 def _is_done(batch: Batch, task: Task) -> bool:

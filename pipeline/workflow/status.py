@@ -1,14 +1,13 @@
 """What state a batch's tasks are in, and why the next run will run or skip one."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.workflow.batch import Batch, TaskFolder
+from pipeline.workflow.batch import Batch
 from pipeline.workflow.plan import Task, read_plan
-from pipeline.workflow.task import DoneRecord, read_done
+from pipeline.workflow.task import DoneRecord, failure_of, read_done
 
 __all__ = ["TaskState", "reasons", "task_states"]
 
@@ -52,7 +51,7 @@ def _state(batch: Batch, task: Task) -> TaskState:
     changes = _changes(task, read_done(folder))
     if not changes:
         return TaskState(task_id=task.task_id, state="done", reason="")
-    failure = _failure(folder)
+    failure = failure_of(folder)
     if failure is not None:
         return TaskState(task_id=task.task_id, state="failed", reason=failure)
     return TaskState(task_id=task.task_id, state="waiting", reason="; ".join(changes))
@@ -78,11 +77,3 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         else:
             lines.append(f"{name} changed")
     return lines
-
-
-def _failure(folder: TaskFolder) -> str | None:
-    try:
-        value = json.loads(folder.failed.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return str(value.get("message", "")) if isinstance(value, dict) else None

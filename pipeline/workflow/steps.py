@@ -31,7 +31,8 @@ class Step:
 
     ``packages`` are import packages whose source enters the fingerprint, ``inspect``
     raises if a sample's files are damaged, ``references`` lists the configuration files
-    a sample depends on, ``run`` takes samples, the assay's settings and the code of the
+    a sample depends on, ``unverified`` names defaults among them that no published number
+    confirms, ``run`` takes samples, the assay's settings and the code of the
     baseline time point.
     """
 
@@ -39,6 +40,7 @@ class Step:
     packages: tuple[str, ...]
     inspect: Callable[[Sample], None]
     references: Callable[[Sequence[Sample]], tuple[Path, ...]]
+    unverified: Callable[[Sequence[Sample]], tuple[str, ...]]
     run: Callable[[Sequence[Sample], Any, str], StepOutput]
 
 
@@ -50,7 +52,8 @@ def steps() -> tuple[Step, ...]:
             assay=Assay.NGS,
             packages=("mrd_ngs", *shared),
             inspect=_inspect_ngs,
-            references=_no_references,
+            references=_spike_in_sheets,
+            unverified=_unverified_ngs,
             run=_run_ngs,
         ),
         Step(
@@ -58,6 +61,7 @@ def steps() -> tuple[Step, ...]:
             packages=("mrd_flow", *shared),
             inspect=_inspect_flow,
             references=_panels,
+            unverified=_unverified_panels,
             run=_run_flow,
         ),
     )
@@ -77,7 +81,7 @@ def step_for(assay: Assay) -> Step:
     raise UsageError(f"assay '{assay}' cannot be run yet; there are: {', '.join(s.assay for s in steps())}")
 
 
-def _no_references(samples: Sequence[Sample]) -> tuple[Path, ...]:
+def _spike_in_sheets(samples: Sequence[Sample]) -> tuple[Path, ...]:
     return tuple(sorted({s.spike_ins for s in samples if s.spike_ins is not None}))
 
 
@@ -85,6 +89,19 @@ def _panels(samples: Sequence[Sample]) -> tuple[Path, ...]:
     from mrd_flow.panel import panel_path
 
     return tuple(panel_path(name) for name in sorted({s.panel for s in samples}))
+
+
+def _unverified_ngs(samples: Sequence[Sample]) -> tuple[str, ...]:  # noqa: ARG001
+    from mrd_ngs.evidence import UNVERIFIED
+
+    return UNVERIFIED
+
+
+def _unverified_panels(samples: Sequence[Sample]) -> tuple[str, ...]:
+    from mrd_flow.panel import load_panel
+
+    panels = [load_panel(name) for name in sorted({s.panel for s in samples})]
+    return tuple(f"{panel.name} panel: {item.what}" for panel in panels for item in panel.unverified)
 
 
 def _inspect_ngs(sample: Sample) -> None:

@@ -16,7 +16,15 @@ from pipeline.workflow.batch import TaskFolder
 from pipeline.workflow.plan import Task, read_task
 from pipeline.workflow.steps import StepOutput, step_for
 
-__all__ = ["DoneRecord", "execute", "read_done", "read_output", "record_event", "record_failure"]
+__all__ = [
+    "DoneRecord",
+    "execute",
+    "failure_of",
+    "read_done",
+    "read_output",
+    "record_event",
+    "record_failure",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +121,15 @@ def record_failure(folder: TaskFolder, message: str, exit_code: int) -> None:
     """Keep why the last try failed."""
     record_event(folder, "failed")
     write_json(folder.failed, {"message": message, "exit_code": exit_code})
+
+
+def failure_of(folder: TaskFolder) -> str | None:
+    """Why the last try failed, or None where it did not."""
+    try:
+        value = json.loads(folder.failed.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(value.get("message", "")) if isinstance(value, dict) else None
 
 
 def _check_inputs(task: Task) -> None:

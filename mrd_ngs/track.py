@@ -1,0 +1,159 @@
+"""One marker in one library: its reads, what could be mistaken for them, its templates.
+
+Only reads with the whole window unchanged count. Widening the match would count other
+B cells' sequences; instead the share of reads that errors take away is cancelled by the
+spike-ins, which are counted in windows of the same length.
+"""
+
+import math
+from dataclasses import dataclass
+
+from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.spike_ins import Calibration, calibrate
+from mrd_ngs.window import WindowCount, count_window
+from pipeline.detection import Interval, decision_count_above_background, garwood
+from pipeline.model import Marker
+
+__all__ = ["LOQ_RELATIVE_ERROR", "Track", "quantifiable_templates", "template_interval", "track_marker"]
+
+LOQ_RELATIVE_ERROR = 0.70
+"""Relative total (root mean square) error at the limit of quantification: clonoSEQ technical
+text; github.com/AdaptiveCompBio/EOS 945bbd6."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """What a library says of one marker, before cells enter.
+
+    ``window`` counts reads with the marker's window exact and beside it with one and two
+    mismatches (evidence, never added). ``background_reads`` is what errors in those
+    neighbours are expected to turn into exact reads; ``decision_reads`` the smallest
+    number of reads called the clone. ``calibration`` is None without spike-in reads.
+    """
+
+    marker: Marker
+    window: WindowCount
+    background_reads: float
+    decision_reads: int
+    calibration: Calibration | None
+
+    @property
+    def templates(self) -> float | None:
+        """Estimated clonal templates: reads over reads per template."""
+        return None if self.calibration is None else self.window.exact / self.calibration.reads_per_template
+
+    @property
+    def is_called(self) -> bool:
+        """Whether the reads reach the decision count."""
+        return self.window.exact >= self.decision_reads
+
+    @property
+    def unexplained_neighbours(self) -> int:
+        """Reads at one mismatch beyond what errors in the clone's own reads give (3 sd)."""
+        rate = 0.0 if self.calibration is None else self.calibration.error_rate
+        own = self.window.exact * len(self.marker.sequence) * rate / (1 - rate)
+        return max(0, int(self.window.one_mismatch - own - 3 * max(own, 1.0) ** 0.5))
+
+
+def track_marker(library: Library, marker: Marker, settings: NgsSettings) -> Track:
+    """Count one marker in one library.
+
+    Parameters
+    ----------
+    library
+        Any sample of the patient.
+    marker
+        A marker with its window.
+    settings
+        The smallest number of reads, and the accepted probability of background.
+
+    Returns
+    -------
+    Track
+
+    Notes
+    -----
+    A neighbour at one mismatch becomes the clone by one error at one base to one of three
+    bases: probability e/3 a read; at two mismatches (e/3)^2. The clone's own erroneous
+    reads are among the neighbours, which makes the background, and so the decision
+    count, slightly too high in samples that are positive anyway.
+    """
+    window = count_window(library.reads, marker.sequence.encode())
+    calibration = calibrate(
+        library.spike_in_reads, library.spike_ins, window_nt=len(marker.sequence), settings=settings
+    )
+    error_rate = settings.error_rate_min if calibration is None else calibration.error_rate
+    per_base = error_rate / 3
+    background = window.one_mismatch * per_base + window.two_mismatches * per_base**2
+    return Track(
+        marker=marker,
+        window=window,
+        background_reads=background,
+        decision_reads=decision_count_above_background(
+            background, minimum=settings.min_reads, alpha=settings.background_alpha
+        ),
+        calibration=calibration,
+    )
+
+
+def template_interval(reads: int, calibration: Calibration, *, confidence: float = 0.95) -> Interval:
+    """Interval of the number of clonal templates expected in the sample.
+
+    Quasi-Poisson: the estimated templates divided by their dispersion D are taken as a
+    Poisson count, whose Garwood bounds are scaled back by D. Without a read the upper
+    bound is exact instead: lambda P(a template is seen) = -ln(alpha/2). The error of the
+    calibration is combined with it on the logarithmic scale, with Student's t because
+    the dispersion is itself estimated from few spike-ins.
+
+    Parameters
+    ----------
+    reads
+        Reads of the clone, >= 0.
+    calibration
+        Of the same library, for a window of the same length.
+    confidence
+        Two-sided coverage, in (0, 1).
+
+    Returns
+    -------
+    Interval
+        Bounds in templates.
+    """
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(calibration.degrees_of_freedom, 1 - (1 - confidence) / 2))
+    calibration_width = quantile * calibration.relative_error
+    dispersion = calibration.template_dispersion
+    templates = reads / calibration.reads_per_template
+    low, high = (dispersion * bound for bound in garwood(templates / dispersion, confidence=confidence))
+    if not reads:
+        # An unseen clone must not look surer than the dispersion of its reads allows.
+        seen = calibration.detection_efficiency(1)
+        return Interval(0.0, garwood(0, confidence=confidence).high / seen * math.exp(calibration_width))
+    return Interval(
+        templates * math.exp(-_combined(low / templates, calibration_width)) if low > 0 else 0.0,
+        templates * math.exp(_combined(high / templates, calibration_width)),
+    )
+
+
+def quantifiable_templates(calibration: Calibration) -> float | None:
+    """Fewest expected templates at which the relative total error is at most 70 %.
+
+    With variance D lambda of the templates and relative error s of the calibration:
+    sqrt(D / lambda + s^2) = 0.70, so lambda = D / (0.49 - s^2). The estimate is taken as
+    unbiased. None where the calibration alone is worse.
+
+    Examples
+    --------
+    >>> c = Calibration(reads_per_template=10.0, dispersion=1.0, relative_error=0.05,
+    ...                 degrees_of_freedom=8, error_rate=0.001, reads=3600, copies=360.0, missing=())
+    >>> round(quantifiable_templates(c), 2)
+    2.26
+    """
+    room = LOQ_RELATIVE_ERROR**2 - calibration.relative_error**2
+    return calibration.template_dispersion / room if room > 0 else None
+
+
+def _combined(ratio: float, calibration_width: float) -> float:
+    """Root of the sum of squares of two widths on the logarithmic scale."""
+    return math.hypot(math.log(ratio), calibration_width)

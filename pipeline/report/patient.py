@@ -1,0 +1,115 @@
+"""What a patient's page and its JSON say."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.formats.records import to_json
+from pipeline.model import GateCount, Marker
+from pipeline.report.data import ReportData
+from pipeline.report.rows import ResultRow
+from pipeline.report.timeline import timeline
+from pipeline.report.wording import Wording
+
+__all__ = ["patient_json", "patient_page", "result_json"]
+
+
+def patient_page(
+    data: ReportData, patient_id: str, rows: Sequence[ResultRow], wording: Wording
+) -> dict[str, Any]:
+    """The variables of ``patient.html``; ``rows`` are this patient's."""
+    figure = timeline(rows, data.thresholds)
+    return {
+        "patient_id": patient_id,
+        "rows": rows,
+        "latest": latest(rows),
+        "figure": figure,
+        "absent": [m.row for m in figure.marks if m.kind == "absent"] if figure else [],
+        "one_scale": {r.result.unit for r in rows} == {"fraction_of_nucleated_cells"},
+        "markers": _markers(data, patient_id),
+        "tubes": _tubes(data, patient_id),
+        "inputs": [f for f in data.provenance.inputs if f.patient_id == patient_id],
+        "methods": method_versions(rows),
+        "patient_notes": [n.text for n in data.patient_notes if n.patient_id == patient_id],
+        "batch_notes": wording.counted("banner", "elsewhere", len(data.notes)) if data.notes else "",
+    }
+
+
+def patient_json(data: ReportData, patient_id: str, rows: Sequence[ResultRow]) -> dict[str, Any]:
+    """The content of the page, and every field of every record behind it."""
+    provenance = data.provenance
+    return {
+        "format": "nadir-patient-1",
+        "study_id": data.study_id,
+        "title": data.title,
+        "patient_id": patient_id,
+        "timepoints": [to_json(t) for t in data.timepoints],
+        "thresholds": list(data.thresholds),
+        "latest": [result_json(r) for r in latest(rows)],
+        "results": [result_json(r) for r in rows],
+        "markers": [{**to_json(m), "share_of_reads": m.share_of_reads} for m in _markers(data, patient_id)],
+        "gates": [
+            {**to_json(g), "percent_parent": g.percent_parent}
+            for g in data.gates
+            if g.patient_id == patient_id
+        ],
+        "provenance": {
+            "version": provenance.version,
+            "config_sha256": provenance.config_sha256,
+            "plan_sha256": provenance.plan_sha256,
+            "inputs": [to_json(f) for f in provenance.inputs if f.patient_id == patient_id],
+            "methods": [{"method": m, "version": v} for m, v in method_versions(rows)],
+        },
+        "notes": [n.text for n in data.patient_notes if n.patient_id == patient_id],
+        "batch_notes": len(data.notes),
+        "unverified": list(data.unverified),
+    }
+
+
+def result_json(row: ResultRow) -> dict[str, Any]:
+    """All fields of a result, its readings, and what they mean."""
+    return {
+        **to_json(row.result),
+        "method": row.result.method,
+        "reason_text": row.reason,
+        "headline": row.headline,
+        "readings": [{**to_json(call.reading), "reason_text": call.sentence} for call in row.calls],
+    }
+
+
+def latest(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """The last result of each method, target and material, in the order of the methods."""
+    last: dict[tuple[int, str, str], ResultRow] = {}
+    for row in sorted(rows, key=lambda r: (r.result.collected_on, r.visit)):
+        last[row.style.number, row.result.target_id, row.result.material] = row
+    return [last[key] for key in sorted(last)]
+
+
+def method_versions(rows: Sequence[ResultRow]) -> list[tuple[str, str]]:
+    """Methods with the version that made their results; one method can have had several."""
+    return sorted({(r.style.label, r.result.method_version) for r in rows})
+
+
+def _markers(data: ReportData, patient_id: str) -> list[Marker]:
+    """This patient's candidates, tracked ones first."""
+    own = [m for m in data.markers if m.patient_id == patient_id]
+    return sorted(own, key=lambda m: (not m.taken, m.locus, -m.reads, m.target_id))
+
+
+def _tubes(data: ReportData, patient_id: str) -> list[dict[str, Any]]:
+    """Gates by visit, panel and tube, in the order of the visits; gates in the order given."""
+    rank = {code: i for i, code in enumerate(data.timepoint_codes)}
+    tubes: dict[tuple[int, str, str, int], list[GateCount]] = {}
+    for gate in data.gates:
+        if gate.patient_id == patient_id:
+            key = (rank.get(gate.timepoint, len(rank)), gate.timepoint, gate.panel, gate.tube)
+            tubes.setdefault(key, []).append(gate)
+    return [
+        {
+            "timepoint": timepoint,
+            "panel": panel,
+            "tube": tube,
+            "gates": gates,
+            "unverified": any(g.unverified for g in gates),
+        }
+        for (_, timepoint, panel, tube), gates in sorted(tubes.items(), key=lambda t: t[0])
+    ]

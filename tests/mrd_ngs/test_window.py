@@ -1,0 +1,63 @@
+"""A window is found in every read that holds it, on either strand, and in no other."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mrd_ngs.evidence import DistinctReads, reverse_complement
+from mrd_ngs.window import WindowCount, count_window, window_mismatches
+
+dna = st.text("ACGT", min_size=12, max_size=30).map(str.encode)
+
+
+def naive_mismatches(sequence: bytes, window: bytes) -> int:
+    """Fewest mismatches of the window laid anywhere on either strand, by looking everywhere."""
+    return min(
+        (
+            sum(a != b for a, b in zip(strand[i : i + len(window)], window, strict=True))
+            for strand in (sequence, reverse_complement(sequence))
+            for i in range(len(sequence) - len(window) + 1)
+        ),
+        default=len(window),
+    )
+
+
+@given(st.dictionaries(st.text("ACGTN", min_size=1, max_size=40).map(str.encode), st.integers(1, 9)), dna)
+def test_fast_search_equals_looking_everywhere(counts: dict[bytes, int], window: bytes) -> None:
+    planted = b"AC" + window[:5] + b"T" + window[6:] + b"G"
+    reads = DistinctReads.from_counts({**counts, planted: 1})
+    indices, mismatches = window_mismatches(reads, window, max_mismatches=2)
+    naive = [naive_mismatches(reads.sequence(i), window) for i in range(len(reads))]
+    expected = {i: m for i, m in enumerate(naive) if m <= 2}
+    assert dict(zip(indices.tolist(), mismatches.tolist(), strict=True)) == expected
+
+
+@given(st.dictionaries(dna, st.integers(1, 9), min_size=1))
+def test_strand_of_the_reads_changes_nothing(counts: dict[bytes, int]) -> None:
+    there = DistinctReads.from_counts(counts)
+    back: dict[bytes, int] = {}
+    for sequence, count in counts.items():
+        back[reverse_complement(sequence)] = count
+    other = DistinctReads.from_counts(back)
+    assert there.blob == other.blob
+    assert np.array_equal(there.counts, other.counts)
+
+
+def test_a_match_never_runs_over_two_reads() -> None:
+    reads = DistinctReads.from_counts({b"AAAACCCC": 2, b"GGTTAACC": 1})
+    assert not len(window_mismatches(reads, b"CCCCGGTT", max_mismatches=0)[0])
+
+
+def test_look_alikes_stand_beside_the_exact_reads() -> None:
+    window = b"ACGTTGCATGCCATTGACCA"
+    one, two = b"ACGTTGCATGCCATTGACCT", b"TCGTTGCATGCCATTGACCT"
+    reads = DistinctReads.from_counts({b"GG" + window: 7, b"GG" + one: 3, b"GG" + two: 2, b"A" * 22: 90})
+    assert count_window(reads, window) == WindowCount(exact=7, one_mismatch=3, two_mismatches=2)
+
+
+@pytest.mark.parametrize("window", [b"", b"AC", b"ACGTNACGT"])
+def test_a_window_of_other_letters_or_too_short_is_refused(window: bytes) -> None:
+    reads = DistinctReads.from_counts({b"ACGT": 1})
+    with pytest.raises(ValueError, match="a window is a longer run of A, C, G and T"):
+        window_mismatches(reads, window, max_mismatches=2)
