@@ -125,7 +125,7 @@ def _result(evidence: FlowEvidence, flags: Sequence[Flag], settings: FlowSetting
         lod_basis=_lod_basis(evidence, totals),
         status=status,
         reason=reason,
-        qc="; ".join(dict.fromkeys(f.code for f in flags)),
+        qc="; ".join(dict.fromkeys(f.code for f in flags)) or "pass",
         run_id=sample.run_id,
         input_sha256=evidence.input_sha256,
         method_version=METHOD_VERSION,

@@ -60,17 +60,24 @@ class _Chunk:
         if weights is None:
             column = self.raw[:, self.source.position[dimension]]
             return (column if rows is None else column[rows]).astype(np.float64)
-        block = self.raw[:, self.source.compensated]
-        return np.asarray((block if rows is None else block[rows]).astype(np.float64) @ weights)
+        # Term by term rather than by a matrix product, whose last bits depend on the library
+        # and on how many events are at hand: membership must not.
+        block = self.raw if rows is None else self.raw[rows]
+        total = np.zeros(len(block))
+        for position, weight in enumerate(weights):
+            total += block[:, position] * weight
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Columns:
-    """How each dimension comes from the columns read: ``weights`` is its column of S^-1."""
+    """How each dimension comes from the columns read, those of the spillover first.
+
+    ``weights`` is the dimension's column of S^-1, ``position`` its own column.
+    """
 
     read: tuple[int, ...]
     position: dict[str, int]
-    compensated: slice
     weights: dict[str, NDArray[np.float64]]
 
 
@@ -173,7 +180,6 @@ def _columns(data: DataSet, columns: dict[str, int]) -> _Columns:
     return _Columns(
         read=read,
         position={d: read.index(c) for d, c in columns.items()},
-        compensated=slice(0, len(block)),
         weights={d: unmixing[:, block.index(c)] for d, c in columns.items() if c in block},
     )
 

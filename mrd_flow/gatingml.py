@@ -103,10 +103,6 @@ def _results(file: Path, gates: Path) -> Any:
         exceptions.DataOffsetDiscrepancyError,
         ValueError,
         KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        NotImplementedError,
     ) as error:
         # FlowKit raises all of these on gates or files it cannot use
         raise InputRefused(
@@ -118,7 +114,7 @@ def _results(file: Path, gates: Path) -> Any:
 
 
 def _workspace_results(flowkit: Any, sample: Any, gates: Path) -> Any:
-    workspace = flowkit.Workspace(gates, fcs_samples=[sample], ignore_missing_files=True)
+    workspace = flowkit.Workspace(gates, fcs_samples=[sample])
     if sample.id not in workspace.get_sample_ids(loaded_only=True):
         raise InputRefused(
             "the workspace does not contain this file",

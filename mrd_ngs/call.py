@@ -230,7 +230,7 @@ def _flags(library: Library, track: Track, disagreement: str) -> list[str]:
         flags.append(f"{len(calibration.missing)} of {len(library.spike_ins)} spike-ins without a read")
     if calibration is not None and calibration.reads_per_template < 1:
         flags.append(f"shallow: {calibration.reads_per_template:.2f} reads a template")
-    if track.unexplained_neighbours:
+    if track.has_foreign_neighbours:
         flags.append(
             f"look-alikes not counted: {track.window.one_mismatch} reads at 1 mismatch, "
             f"{track.window.two_mismatches} at 2"

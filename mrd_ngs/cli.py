@@ -1,13 +1,12 @@
 """``nadir ngs``: arguments only."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from mrd_ngs.evidence import Library, NgsSettings
+    from mrd_ngs.evidence import Library
     from pipeline.model import Marker, MrdResult, Sample
 
 __all__ = ["app"]
@@ -16,7 +15,7 @@ app = typer.Typer(
     help="Sequencing MRD: find the clone at diagnosis, follow it as cells per million.", no_args_is_help=True
 )
 
-_NO_DATE = datetime(1900, 1, 1)
+_NO_DATE = "1900-01-01"
 
 Reads = Annotated[
     Path,
@@ -47,10 +46,9 @@ DnaNg = Annotated[
 Patient = Annotated[str, typer.Option("--patient", metavar="ID", help="Pseudonym written into the result.")]
 Timepoint = Annotated[str, typer.Option("--timepoint", metavar="CODE", help="Code written into the result.")]
 CollectedOn = Annotated[
-    datetime,
+    str,
     typer.Option(
         "--collected-on",
-        formats=["%Y-%m-%d"],
         metavar="YYYY-MM-DD",
         help="Date written into the result; 1900-01-01 stands for not given.",
     ),
@@ -101,12 +99,11 @@ def index(
         "markers": [to_json(marker) for marker in markers],
     }
     _write(out, document, json_output)
-    for marker in markers:
-        _say(
-            f"{marker.target_id}  {marker.v_call.split(',')[0]} {marker.j_call.split(',')[0]}  {marker.reason}"
-        )
-    taken = sum(marker.taken for marker in markers)
-    _say(f"{taken} of {len(markers)} candidates can be followed; written to {out}")
+    taken = [marker for marker in markers if marker.taken]
+    for marker in taken or markers[:1]:
+        genes = f"{marker.v_call.split(',')[0]} {marker.j_call.split(',')[0]}"
+        _say(f"{marker.target_id}  {genes}  {marker.reason}")
+    _say(f"{len(taken)} of {len(markers)} candidates can be followed; all, with reasons, in {out}")
 
 
 @app.command()
@@ -177,7 +174,7 @@ def simulate(
     ] = 230,
     json_output: Json = False,
 ) -> None:
-    """Write a patient's simulated libraries: baseline, follow-ups, one with look-alikes only; and the truth."""
+    """Write a simulated patient's libraries: baseline, follow-ups, one of look-alikes only, and the truth."""
     from mrd_ngs.simulate import write_series
     from pipeline.formats.atomic import canonical_json
 
@@ -204,10 +201,12 @@ def _sample(
     dna_ng: float | None,
     patient: str,
     timepoint: str,
-    collected_on: datetime,
+    collected_on: str,
     material: str,
 ) -> "Sample":
     """A sample outside any batch: study ``single``, with placeholders where nothing was given."""
+    from datetime import date
+
     from pipeline.errors import UsageError
     from pipeline.model import Assay, Material, Sample, is_identifier, looks_personal
 
@@ -219,11 +218,15 @@ def _sample(
             )
     if material not in tuple(Material):
         raise UsageError(f"--material is none of {', '.join(Material)}")
+    try:
+        day = date.fromisoformat(collected_on)
+    except ValueError as error:
+        raise UsageError("--collected-on is not a date. Expected: YYYY-MM-DD") from error
     return Sample(
         study_id="single",
         patient_id=patient,
         timepoint=timepoint,
-        collected_on=collected_on.date(),
+        collected_on=day,
         material=Material(material),
         assay=Assay.NGS,
         files=(reads,) if mates is None else (reads, mates),
@@ -246,9 +249,13 @@ def _read_markers(path: Path) -> "list[Marker]":
         raise InputRefused(f"the markers cannot be read ({error.strerror})", path=path) from error
     except ValueError as error:
         raise DamagedFile("is not JSON", path=path, expected="what `nadir ngs index` writes") from error
-    if not isinstance(document, dict) or not isinstance(document.get("markers"), list):
+    listed = document.get("markers") if isinstance(document, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(marker, dict) for marker in listed):
         raise DamagedFile("holds no markers", path=path, expected="what `nadir ngs index` writes")
-    return [from_json(Marker, marker, path=path) for marker in document["markers"]]
+    markers = [from_json(Marker, marker, path=path) for marker in listed]
+    if any(set(marker.sequence) - set("ACGT") or not marker.sequence for marker in markers if marker.taken):
+        raise DamagedFile("a marker's sequence is not in A, C, G, T", path=path)
+    return markers
 
 
 def _reads_of(library: "Library") -> dict[str, int]:

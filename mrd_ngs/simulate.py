@@ -40,6 +40,9 @@ __all__ = [
 
 _BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
 _STOPS = (b"TAA", b"TAG", b"TGA")
+_GZIP_LEVEL = 4
+_ORIGINS = ("polyclonal", "clone", "near_1", "near_2", "spike_in")
+_N_MAX = 20  # N nucleotides at one join
 _BRANCHING_CYCLES = 10  # later cycles multiply everything alike: (1-p)/(1+p) (1 - (1+p)^-10) is the limit
 
 
@@ -192,7 +195,7 @@ def write_series(
 ) -> dict[str, Any]:
     """Write one patient's libraries, spike-in sheet and truth.
 
-    ``baseline.fastq.gz`` (10 % clonal cells of a twentieth of ``cells``), one library for
+    ``baseline.fastq.gz`` (10 % clonal cells of a fiftieth of ``cells``), one library for
     each of ``fractions`` (the number of clonal cells is a Poisson draw) and
     ``neg_near.fastq.gz``: no clone, but 20 cells each at one and two substitutions.
 
@@ -206,7 +209,7 @@ def write_series(
     clone = simulate_clone(rng, germline)
     spike_ins = simulate_spike_ins(rng, germline, copies=spike_copies, length=read_length)
     shape: dict[str, Any] = {"reads": reads, "read_length": read_length}
-    few = max(1000, cells // 20)
+    few = max(1000, cells // 50)
     designs = {
         "baseline": LibraryDesign(cells=few, clone_cells=few // 10, b_cells=min(b_cells, few // 20), **shape)
     }
@@ -234,9 +237,6 @@ def write_series(
     write_text(folder / "spike_ins.tsv", spike_in_sheet(spike_ins))
     write_json(folder / "truth.json", truth)
     return truth
-
-
-_ORIGINS = ("polyclonal", "clone", "near_1", "near_2", "spike_in")
 
 
 def _templates(
@@ -311,7 +311,7 @@ def _fastq(name: str, bases: NDArray[np.uint8], qualities: NDArray[np.uint8]) ->
         for number, (row, quality) in enumerate(zip(bases, qualities, strict=True), start=1)
     )
     buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=6, mtime=0) as packed:
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=_GZIP_LEVEL, mtime=0) as packed:
         packed.write(text)
     return buffer.getvalue()
 
@@ -334,12 +334,13 @@ def _recombine(genes: _Genes, rng: np.random.Generator, mutation_rate: float) ->
     v_name, v, cys = genes.v[rng.integers(len(genes.v))]
     d_name, d = genes.d[rng.integers(len(genes.d))]
     j_name, j, trp = genes.j[rng.integers(len(genes.j))]
-    trims = rng.integers(0, 7, 4)
-    v_part = v[: max(cys + 3, len(v) - int(trims[0]))]
-    d_part = d[int(trims[1]) : max(int(trims[1]) + 3, len(d) - int(trims[2]))]
-    j_start = min(int(trims[3]), trp)
-    n1, n2 = (_BASES[rng.integers(0, 4, size)].tobytes() for size in rng.poisson(6, 2))
-    before_j = v_part + n1 + d_part + n2
+    v_trim, d_left, d_right, j_trim = rng.integers(0, 7, 4).tolist()
+    n1, n2 = rng.poisson(6, 2).clip(0, _N_MAX).tolist()
+    added = _BASES[rng.integers(0, 4, 2 * _N_MAX)].tobytes()
+    v_part = v[: max(cys + 3, len(v) - v_trim)]
+    d_part = d[d_left : max(d_left + 3, len(d) - d_right)]
+    j_start = min(j_trim, trp)
+    before_j = v_part + added[:n1] + d_part + added[_N_MAX : _N_MAX + n2]
     sequence = before_j + j[j_start:]
     end = len(before_j) + trp - j_start + 3
     mutated = _mutated(sequence, mutation_rate, (cys, end - 3), rng) if mutation_rate else sequence
@@ -361,3 +362,11 @@ def _is_productive(junction: bytes) -> bool:
     """In frame, without a stop codon, and of a length that heavy chains have."""
     codons = {junction[i : i + 3] for i in range(0, len(junction), 3)}
     return len(junction) % 3 == 0 and 36 <= len(junction) <= 90 and not codons & set(_STOPS)
+
+
+def _genes(germline: GermlineSet) -> _Genes:
+    return _Genes(
+        v=tuple((n, q.encode(), a) for n, q, a in germline.v if n.startswith("IGHV")),
+        d=tuple((n, q.encode()) for n, q in germline.d),
+        j=tuple((n, q.encode(), a) for n, q, a in germline.j if n.startswith("IGHJ")),
+    )

@@ -48,11 +48,11 @@ class Track:
         return self.window.exact >= self.decision_reads
 
     @property
-    def unexplained_neighbours(self) -> int:
-        """Reads at one mismatch beyond what errors in the clone's own reads give (3 sd)."""
+    def has_foreign_neighbours(self) -> bool:
+        """Whether more reads lie at one mismatch than errors in the clone's own reads give (3 sd)."""
         rate = 0.0 if self.calibration is None else self.calibration.error_rate
-        own = self.window.exact * len(self.marker.sequence) * rate / (1 - rate)
-        return max(0, int(self.window.one_mismatch - own - 3 * max(own, 1.0) ** 0.5))
+        own = _own_errors(self.window.exact, len(self.marker.sequence), rate)
+        return self.window.one_mismatch > own + 3 * math.sqrt(max(own, 1.0))
 
 
 def track_marker(library: Library, marker: Marker, settings: NgsSettings) -> Track:
@@ -74,9 +74,9 @@ def track_marker(library: Library, marker: Marker, settings: NgsSettings) -> Tra
     Notes
     -----
     A neighbour at one mismatch becomes the clone by one error at one base to one of three
-    bases: probability e/3 a read; at two mismatches (e/3)^2. The clone's own erroneous
-    reads are among the neighbours, which makes the background, and so the decision
-    count, slightly too high in samples that are positive anyway.
+    bases: probability e/3 a read; at two mismatches (e/3)^2. Neighbours at one mismatch that
+    errors in the clone's own reads explain are left out, so that an abundant clone does
+    not raise the count by which it is called.
     """
     window = count_window(library.reads, marker.sequence.encode())
     calibration = calibrate(
@@ -84,7 +84,9 @@ def track_marker(library: Library, marker: Marker, settings: NgsSettings) -> Tra
     )
     error_rate = settings.error_rate_min if calibration is None else calibration.error_rate
     per_base = error_rate / 3
-    background = window.one_mismatch * per_base + window.two_mismatches * per_base**2
+    own = _own_errors(window.exact, len(marker.sequence), error_rate)
+    foreign = max(0.0, window.one_mismatch - own)
+    background = foreign * per_base + window.two_mismatches * per_base**2
     return Track(
         marker=marker,
         window=window,
@@ -152,6 +154,11 @@ def quantifiable_templates(calibration: Calibration) -> float | None:
     """
     room = LOQ_RELATIVE_ERROR**2 - calibration.relative_error**2
     return calibration.template_dispersion / room if room > 0 else None
+
+
+def _own_errors(exact: int, window_nt: int, error_rate: float) -> float:
+    """Expected reads at one mismatch that come from the template of ``exact`` unchanged reads."""
+    return exact * window_nt * error_rate / (1 - error_rate)
 
 
 def _combined(ratio: float, calibration_width: float) -> float:

@@ -38,13 +38,14 @@ def demo(
         summary = run_batch(
             trial.sheet, out / "batch", config_path=trial.config, jobs=workers, progress=progress
         )
+    again = f"nadir run {trial.sheet} --config {trial.config} --out {summary.batch}"
     typer.echo(
         f"""
 {summary.results} results of {patients} simulated patients. What was true of them is in {trial.truth}
 
 Open the report:   {summary.report}
 Check the sheet:   nadir check {trial.sheet} --config {trial.config}
-Run it again:      nadir run {trial.sheet} --config {trial.config} --out {summary.batch}   (skips what is done)
+Run it again:      {again}   (skips what is done)
 Task by task:      nadir status {summary.batch}
 One file:          nadir flow inspect {out / "data" / "DEMO-001_BASE_srl_1.fcs"}
 

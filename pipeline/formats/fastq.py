@@ -33,7 +33,7 @@ _OTHER_COMPRESSION = {
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that ends every BGZF file (SAM specification 4.1.2)."""
 
-_REPLACE = "fetch the file again from the instrument or its archive"
+_REPLACE = "give a FASTQ file, or fetch this one again from the instrument or its archive"
 
 _SEQUENCE = bytearray(b"?" * 256)
 for _code in b"ACGT":

@@ -19,6 +19,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.formats.atomic import write_bytes, write_json, write_text
+from pipeline.formats.records import to_json
 
 __all__ = ["DemoTrial", "make_demo"]
 
@@ -36,7 +37,7 @@ class Visit:
     timepoint: str
     collected_on: date
     fraction: float
-    flow_events: int
+    flow_events: dict[str, int]
     cells: int
 
 
@@ -50,7 +51,7 @@ class DemoTrial:
     samples: int
 
 
-def _visits(*rows: tuple[float, int, int]) -> tuple[Visit, ...]:
+def _visits(*rows: tuple[float, int, int, int]) -> tuple[Visit, ...]:
     dates = {
         "BASE": date(2025, 1, 14),
         "IND": date(2025, 5, 20),
@@ -58,52 +59,57 @@ def _visits(*rows: tuple[float, int, int]) -> tuple[Visit, ...]:
         "MNT1Y": date(2026, 9, 15),
     }
     return tuple(
-        Visit(timepoint=code, collected_on=day, fraction=fraction, flow_events=events, cells=cells)
-        for (code, day), (fraction, events, cells) in zip(dates.items(), rows, strict=True)
+        Visit(
+            timepoint=code,
+            collected_on=day,
+            fraction=fraction,
+            flow_events={"euroflow": euroflow, "srl": srl},
+            cells=cells,
+        )
+        for (code, day), (fraction, euroflow, srl, cells) in zip(dates.items(), rows, strict=True)
     )
 
 
-# fraction of nucleated cells, flow events per panel, cells sequenced; BASE, IND, ASCT, MNT1Y
+# A visit: fraction of nucleated cells, EuroFlow events (both tubes), SRL events, cells sequenced.
+# 2.93 million nucleated cells are needed to call a flow sample negative at 1e-5; about 3.2 million events.
 STORIES: tuple[tuple[str, tuple[Visit, ...]], ...] = (
     (
-        "responds; negative one year into maintenance, deep enough to say so",
+        "responds; negative one year into maintenance, by EuroFlow deep enough to say so",
         _visits(
-            (0.20, 60_000, 50_000),
-            (1e-3, 300_000, 1_000_000),
-            (6e-5, 900_000, 1_000_000),
-            (0.0, 3_600_000, 1_000_000),
+            (0.20, 60_000, 60_000, 50_000),
+            (1e-3, 300_000, 200_000, 1_000_000),
+            (1e-4, 600_000, 500_000, 1_000_000),
+            (0.0, 3_300_000, 1_000_000, 1_000_000),
         ),
     ),
     (
         "relapses one year into maintenance",
         _visits(
-            (0.25, 60_000, 50_000),
-            (2e-4, 500_000, 1_000_000),
-            (8e-5, 900_000, 1_000_000),
-            (4e-3, 200_000, 1_000_000),
+            (0.25, 60_000, 60_000, 50_000),
+            (3e-4, 300_000, 200_000, 1_000_000),
+            (1e-4, 600_000, 500_000, 1_000_000),
+            (4e-3, 100_000, 100_000, 1_000_000),
         ),
     ),
     (
         "stays positive",
         _visits(
-            (0.12, 60_000, 50_000),
-            (9e-3, 150_000, 1_000_000),
-            (1e-3, 200_000, 1_000_000),
-            (4e-4, 300_000, 1_000_000),
+            (0.12, 60_000, 60_000, 50_000),
+            (9e-3, 150_000, 100_000, 1_000_000),
+            (1e-3, 150_000, 100_000, 1_000_000),
+            (4e-4, 200_000, 200_000, 1_000_000),
         ),
     ),
     (
         "negative, but in samples too shallow to say so at 1e-5",
         _visits(
-            (0.15, 60_000, 50_000),
-            (6e-4, 300_000, 500_000),
-            (0.0, 300_000, 150_000),
-            (0.0, 400_000, 200_000),
+            (0.15, 60_000, 60_000, 50_000),
+            (6e-4, 200_000, 200_000, 500_000),
+            (0.0, 200_000, 200_000, 150_000),
+            (0.0, 300_000, 200_000, 200_000),
         ),
     ),
 )
-
-FLOW_PANELS = ("euroflow", "srl")
 
 
 def make_demo(out: Path, *, patients: int = 4, seed: int = 2026, jobs: int = 1) -> DemoTrial:
@@ -128,12 +134,12 @@ def make_demo(out: Path, *, patients: int = 4, seed: int = 2026, jobs: int = 1) 
     if not 1 <= patients <= 999:
         raise UsageError("--patients must lie between 1 and 999")
     work = [
-        _Simulation(out=out, patient=number, story=STORIES[number % len(STORIES)][1], seed=seed)
-        for number in range(patients)
+        _Simulation(out=out, patient=patient, number=number, visit=visit, seed=seed)
+        for patient in range(patients)
+        for number, visit in enumerate(STORIES[patient % len(STORIES)][1])
     ]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, patients), mp_context=context) as pool:
-        rows = [row for patient_rows in pool.map(_simulate_patient, work) for row in patient_rows]
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        rows = [row for visit_rows in pool.map(_simulate_visit, work) for row in visit_rows]
     write_text(out / "sheet.csv", _as_csv(rows))
     write_text(out / "config.toml", _CONFIG)
     write_json(
@@ -162,11 +168,12 @@ thresholds = [1e-5, 1e-6]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Simulation:
-    """One patient's work for one process."""
+    """One visit's work for one process."""
 
     out: Path
     patient: int
-    story: tuple[Visit, ...]
+    number: int
+    visit: Visit
     seed: int
 
     @property
@@ -178,11 +185,11 @@ class _Simulation:
         return np.random.default_rng([self.seed, self.patient, *stream])
 
 
-def _simulate_patient(work: _Simulation) -> list[dict[str, str]]:
-    return [*_simulate_reads(work), *_simulate_tubes(work)]
+def _simulate_visit(work: _Simulation) -> list[dict[str, str]]:
+    return [_simulate_reads(work), *_simulate_tubes(work)]
 
 
-def _simulate_reads(work: _Simulation) -> Iterator[dict[str, str]]:
+def _simulate_reads(work: _Simulation) -> dict[str, str]:
     from mrd_ngs.germline import load_germline
 
     from mrd_ngs.simulate import (
@@ -193,69 +200,59 @@ def _simulate_reads(work: _Simulation) -> Iterator[dict[str, str]]:
         spike_in_sheet,
     )
 
-    germline = load_germline()
+    visit, germline = work.visit, load_germline()
     clone = simulate_clone(work.rng(0), germline)
     # Spike-ins belong to the laboratory, not to the patient: one file, the same bytes from any process.
     spike_ins = simulate_spike_ins(np.random.default_rng([work.seed, 0]), germline)
     sheet = work.out / "data" / "spike_ins.tsv"
     write_text(sheet, spike_in_sheet(spike_ins))
-    for number, visit in enumerate(work.story):
-        rng = work.rng(0, number)
-        clone_cells = int(rng.poisson(visit.fraction * visit.cells))
-        design = LibraryDesign(
-            cells=visit.cells, clone_cells=clone_cells, b_cells=min(6000, visit.cells // 50)
-        )
-        name = f"{work.patient_id}_{visit.timepoint}_ngs"
-        library = simulate_library(design, clone, spike_ins, germline, rng, name=name)
-        path = work.out / "data" / f"{name}.fastq.gz"
-        write_bytes(path, library.fastq_gz)
-        write_json(
-            work.out / "truth" / f"{name}.json", {**library.truth, "junction": clone.junction.decode()}
-        )
-        spikes = sheet.relative_to(work.out).as_posix()
-        yield _row(work, visit, assay="ngs", files=[path], cells=str(visit.cells), spike_ins=spikes)
+    rng = work.rng(0, work.number)
+    clone_cells = int(rng.poisson(visit.fraction * visit.cells))
+    design = LibraryDesign(cells=visit.cells, clone_cells=clone_cells, b_cells=min(6000, visit.cells // 50))
+    name = f"{work.patient_id}_{visit.timepoint}_ngs"
+    library = simulate_library(design, clone, spike_ins, germline, rng, name=name)
+    path = work.out / "data" / f"{name}.fastq.gz"
+    write_bytes(path, library.fastq_gz)
+    write_json(work.out / "truth" / f"{name}.json", {**library.truth, "junction": clone.junction.decode()})
+    spikes = sheet.relative_to(work.out).as_posix()
+    return _row(work, assay="ngs", files=[path], cells=str(visit.cells), spike_ins=spikes)
 
 
 def _simulate_tubes(work: _Simulation) -> Iterator[dict[str, str]]:
     from mrd_flow.panel import load_panel
     from mrd_flow.simulate import simulate_tube
-    from pipeline.formats.records import to_json
 
     light_chain = ("cyKappa", "cyLambda")[work.patient % 2]
-    for number, visit in enumerate(work.story):
-        for panel_number, name in enumerate(FLOW_PANELS):
-            panel = load_panel(name)
-            paths, truths = [], []
-            for tube in range(len(panel.tubes)):
-                path = work.out / "data" / f"{work.patient_id}_{visit.timepoint}_{name}_{tube + 1}.fcs"
-                truths.append(
-                    simulate_tube(
-                        path,
-                        panel,
-                        tube,
-                        events=visit.flow_events // len(panel.tubes),
-                        aberrant_fraction=visit.fraction,
-                        light_chain=light_chain,
-                        rng=work.rng(1, number, panel_number, tube),
-                    )
-                )
-                paths.append(path)
-            write_json(
-                work.out / "truth" / f"{work.patient_id}_{visit.timepoint}_{name}.json",
-                [to_json(t) for t in truths],
+    for panel_number, (name, events) in enumerate(work.visit.flow_events.items()):
+        panel = load_panel(name)
+        stem = f"{work.patient_id}_{work.visit.timepoint}_{name}"
+        tubes = range(len(panel.tubes))
+        paths = [work.out / "data" / f"{stem}_{tube + 1}.fcs" for tube in tubes]
+        truths = [
+            simulate_tube(
+                paths[tube],
+                panel,
+                tube,
+                events=events // len(tubes),
+                aberrant_fraction=work.visit.fraction,
+                light_chain=light_chain,
+                rng=work.rng(1, work.number, panel_number, tube),
             )
-            yield _row(work, visit, assay="flow", files=paths, panel=name)
+            for tube in tubes
+        ]
+        write_json(work.out / "truth" / f"{stem}.json", [to_json(t) for t in truths])
+        yield _row(work, assay="flow", files=paths, panel=name)
 
 
-def _row(work: _Simulation, visit: Visit, *, assay: str, files: list[Path], **cells: str) -> dict[str, str]:
+def _row(work: _Simulation, *, assay: str, files: list[Path], **cells: str) -> dict[str, str]:
     return {
         "patient_id": work.patient_id,
-        "timepoint": visit.timepoint,
-        "collected_on": visit.collected_on.isoformat(),
+        "timepoint": work.visit.timepoint,
+        "collected_on": work.visit.collected_on.isoformat(),
         "material": "bone_marrow",
         "assay": assay,
         **{f"file_{i + 1}": path.relative_to(work.out).as_posix() for i, path in enumerate(files)},
-        "run_id": f"{assay.upper()}-{visit.timepoint}",
+        "run_id": f"{assay}-{work.visit.timepoint}",
         "sex": "FM"[work.patient % 2],
         **cells,
     }

@@ -1,0 +1,134 @@
+"""A template is read strictly, and a file that does not fit it gives no number."""
+
+import dataclasses
+
+import pytest
+
+from mrd_flow.detectors import assign_detectors
+from mrd_flow.layout import Parameter
+from mrd_flow.panel import Panel, load_panel
+from pipeline.errors import ConfigRefused, UsageError
+from pipeline.formats.shipped import shipped_config
+
+
+def parameter(name: str, stain: str = "", top: float = 262144.0) -> Parameter:
+    return Parameter(
+        name=name, stain=stain, kind="F", bits=32, range=top, decades=0.0, log_zero=0.0, gain=1.0
+    )
+
+
+def tube_parameters(panel: Panel, tube: int) -> list[Parameter]:
+    scatter = [parameter(n) for n in panel.scatter]
+    return scatter + [parameter(f"{f}-A", m) for m, f in panel.tubes[tube - 1].markers.items()]
+
+
+def altered(tmp_path, old, new, name="euroflow"):
+    text = shipped_config(name, "panels").read_text()
+    assert old in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_euroflow_has_ten_antigens_in_two_tubes_of_eight(euroflow):
+    """Roshal, Blood Adv 2017;1:728: 10 antigens, two 8-colour tubes."""
+    assert [len(t.markers) for t in euroflow.tubes] == [8, 8]
+    assert {m for t in euroflow.tubes for m in t.markers} == {
+        *("CD138", "CD27", "CD38", "CD56", "CD45", "CD19"),
+        *("CD117", "CD81", "cyKappa", "cyLambda"),
+    }
+    assert (euroflow.decision_count, euroflow.loq_count) == (20, 50)
+
+
+@pytest.mark.parametrize("name", ["euroflow", "srl"])
+def test_shipped_templates_say_what_is_unverified_and_how_the_background_was_measured(name):
+    panel = load_panel(name)
+    assert any("fluorochromes" in u.what for u in panel.unverified)
+    for tube in panel.tubes:
+        assert tube.background_per_million_nucleated > 0
+        assert tube.background_command.startswith("nadir flow simulate")
+        assert 0.9 < tube.efficiency < 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "reason"),
+    [
+        ("decision_count = 20", "decison_count = 20", "decision_count", "Field required"),
+        ('title = "', 'colour = "red"\ntitle = "', "colour", "unknown key"),
+        ("decision_count = 20", 'decision_count = "20"', "decision_count", "valid integer"),
+        ("decision_count = 20", "decision_count = 0", "decision_count", "greater than or equal to 1"),
+        ("{ min = 26000.0 }", "{ minimum = 26000.0 }", "minimum", "unknown key"),
+        ("{ min = 26000.0 }", "{ min = 9.0, max = 1.0 }", "bounds", "min must lie below max"),
+        ("{ min = 26000.0 }", "{ min = nan }", "min", "finite"),
+        ('parent = "singlets"', 'parent = "single"', None, "comes before its parent"),
+        ("bounds.CD19 =", "bounds.CD20 =", None, "which tube 1 does not have"),
+        ('aberrant_gate = "aberrant"', 'aberrant_gate = "CD20"', None, "must exist in tube 1"),
+        ('gates = ["CD27low", "CD81low"]', 'gates = ["late"]', None, "before it stands"),
+        ("w = 0.5", "w = 3.0", "logicle", "logicle needs"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_by_its_name(tmp_path, old, new, key, reason):
+    path = altered(tmp_path, old, new)
+    with pytest.raises(ConfigRefused, match=reason) as refused:
+        load_panel(path)
+    assert "mine.toml" in str(refused.value)
+    assert key is None or key in str(refused.value.column)
+
+
+def test_what_is_no_template_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="There are: euroflow, srl"):
+        load_panel("../euroflow")
+    with pytest.raises(ConfigRefused, match="No such file"):
+        load_panel(tmp_path / "absent.toml")
+    (tmp_path / "x.toml").write_text("= 1")
+    with pytest.raises(ConfigRefused, match="not TOML"):
+        load_panel(tmp_path / "x.toml")
+
+
+def test_markers_are_found_by_stain(euroflow):
+    found = assign_detectors(tuple(tube_parameters(euroflow, 2)), euroflow, 2)
+    assert found.mismatch == ""
+    assert found.columns["cyLambda"] == 10
+    assert found.anomalies == ()
+
+
+@pytest.mark.parametrize("stain", ["CD38 FITC", "cd38", "CD38ME", "Anti/CD38"])
+def test_spellings_of_a_marker_are_known(euroflow, stain):
+    parameters = tube_parameters(euroflow, 1)
+    parameters[5] = parameter("FITC-A", stain)
+    assert assign_detectors(tuple(parameters), euroflow, 1).columns["CD38"] == 5
+
+
+def test_a_missing_marker_is_named(euroflow):
+    parameters = tube_parameters(euroflow, 1)
+    del parameters[8]
+    assert "not found: CD19" in assign_detectors(tuple(parameters), euroflow, 1).mismatch
+
+
+def test_cd3_is_not_taken_for_cd38(euroflow):
+    parameters = tube_parameters(euroflow, 1)
+    parameters[5] = parameter("FITC-A", "CD3")
+    assert "not found: CD38" in assign_detectors(tuple(parameters), euroflow, 1).mismatch
+
+
+def test_swapped_tubes_are_recognised(euroflow):
+    mismatch = assign_detectors(tuple(tube_parameters(euroflow, 2)), euroflow, 1).mismatch
+    assert "not found: CD117, CD81" in mismatch
+    assert "markers of tube 2" in mismatch
+
+
+def test_a_marker_on_two_detectors_is_ambiguous(euroflow):
+    parameters = [*tube_parameters(euroflow, 1), parameter("X-A", "CD38")]
+    assert "found more than once: CD38" in assign_detectors(tuple(parameters), euroflow, 1).mismatch
+
+
+def test_an_unlabelled_detector_is_taken_by_its_fluorochrome_and_said(euroflow):
+    parameters = [dataclasses.replace(p, stain="") for p in tube_parameters(euroflow, 1)]
+    found = assign_detectors(tuple(parameters), euroflow, 1)
+    assert found.mismatch == ""
+    assert {a.code for a in found.anomalies} == {"marker_by_fluorochrome"}
+
+
+def test_a_scale_of_another_length_is_a_mismatch(euroflow):
+    parameters = [dataclasses.replace(p, range=1024.0) for p in tube_parameters(euroflow, 1)]
+    assert "range" in assign_detectors(tuple(parameters), euroflow, 1).mismatch

@@ -1,0 +1,155 @@
+"""`nadir ngs` as a user meets it: files out, words on stderr, machine output on stdout."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mrd_ngs.cli import app
+from pipeline.errors import DamagedFile, InputRefused, UsageError
+from pipeline.formats.records import from_json
+from pipeline.model import Marker, MrdResult, Status
+
+
+def nadir_ngs(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def folder(request: pytest.FixtureRequest) -> Path:
+    return Path(request.getfixturevalue("small_data")) / "ngs"
+
+
+@pytest.fixture(scope="module")
+def markers(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("index") / "markers.json"
+    run = nadir_ngs(
+        "index", folder / "baseline.fastq.gz", "--out", out, "--spike-ins", folder / "spike_ins.tsv",
+        "--cells", 6000, "--patient", "NDR-007",
+    )  # fmt: skip
+    assert run.exit_code == 0
+    assert "1 of " in run.stderr
+    assert "unverified" in run.stderr
+    assert run.stdout == ""
+    return out
+
+
+def test_index_writes_every_candidate_with_its_reason(markers: Path, folder: Path) -> None:
+    document = json.loads(markers.read_text())
+    truth = json.loads((folder / "truth.json").read_text())
+    found = [from_json(Marker, m) for m in document["markers"]]
+    assert [m.junction for m in found if m.taken] == [truth["clone"]["junction"]]
+    assert {m.patient_id for m in found} == {"NDR-007"}
+    assert document["reads"]["input"] == sum(v for k, v in document["reads"].items() if k != "input")
+
+
+def test_track_writes_a_result_and_says_it_in_words(markers: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    run = nadir_ngs(
+        "track", folder / "neg_near.fastq.gz", "--markers", markers, "--out", out, "--json",
+        "--spike-ins", folder / "spike_ins.tsv", "--cells", 300_000, "--timepoint", "ASCT",
+    )  # fmt: skip
+    assert run.exit_code == 0
+    assert "IGH-1: NOT_DETECTED 0 (95 % 0 to " in run.stderr
+    assert "limit of detection " in run.stderr
+    document = json.loads(out.read_text())
+    assert json.loads(run.stdout) == document
+    result = from_json(MrdResult, document["targets"][0])
+    assert result.status is Status.NOT_DETECTED
+    assert result.patient_id == "NDR-007"
+    assert {key: document[key] for key in ("value", "lod", "status", "target_id")} == {
+        "value": 0.0, "lod": result.lod, "status": "NOT_DETECTED", "target_id": "IGH-1"
+    }  # fmt: skip
+    evidence = document["evidence"][0]["window"]
+    assert evidence["exact"] == 0
+    assert evidence["one_mismatch"] > 0
+
+
+def test_same_command_writes_the_same_bytes(markers: Path, folder: Path, tmp_path: Path) -> None:
+    outs = [tmp_path / "a.json", tmp_path / "b.json"]
+    for out in outs:
+        nadir_ngs("track", folder / "mrd_1e-3.fastq.gz", "--markers", markers, "--out", out, "--dna-ng", 2000)
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
+def test_track_without_spike_ins_is_not_evaluable_and_says_why(
+    markers: Path, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "r.json"
+    run = nadir_ngs(
+        "track", folder / "mrd_1e-3.fastq.gz", "--markers", markers, "--out", out, "--cells", 300_000
+    )
+    assert run.exit_code == 0
+    assert "IGH-1: NOT_EVALUABLE [spike_ins_not_found]" in run.stderr
+    assert "no spike-ins are stated" in run.stderr
+    assert "clone reads of 2,000" in run.stderr
+
+
+@pytest.mark.parametrize("option", ["--patient", "--timepoint"])
+def test_what_looks_like_a_name_is_refused_and_not_repeated(
+    folder: Path, tmp_path: Path, option: str
+) -> None:
+    with pytest.raises(UsageError, match=f"{option} is not a pseudonym or code") as caught:
+        nadir_ngs("index", folder / "baseline.fastq.gz", "--out", tmp_path / "m.json", option, "Yamada_Taro")
+    assert "Yamada" not in str(caught.value)
+    assert not (tmp_path / "m.json").exists()
+
+
+@pytest.mark.parametrize(("option", "text"), [("--collected-on", "12.3.2026"), ("--material", "marrow")])
+def test_placeholders_that_mean_nothing_are_refused(
+    folder: Path, tmp_path: Path, option: str, text: str
+) -> None:
+    with pytest.raises(UsageError, match=f"{option} is "):
+        nadir_ngs("index", folder / "baseline.fastq.gz", "--out", tmp_path / "m.json", option, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "holds no markers"),
+        ('{"markers": [3]}', "holds no markers"),
+        ('{"markers": [{"taken": true}]}', "not a Marker record"),
+    ],
+)
+def test_markers_that_are_none_are_refused(folder: Path, tmp_path: Path, text: str, cause: str) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(text)
+    with pytest.raises(DamagedFile, match=rf"m\.json: {cause}"):
+        nadir_ngs("track", folder / "neg_near.fastq.gz", "--markers", path, "--out", tmp_path / "r.json")
+
+
+def test_a_marker_of_other_letters_is_refused(markers: Path, folder: Path, tmp_path: Path) -> None:
+    document = json.loads(markers.read_text())
+    document["markers"][0]["sequence"] = "not dna"
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(DamagedFile, match="a marker's sequence is not in A, C, G, T"):
+        nadir_ngs("track", folder / "neg_near.fastq.gz", "--markers", path, "--out", tmp_path / "r.json")
+
+
+def test_mates_are_refused_with_the_way_out(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match="paired reads are not merged yet"):
+        nadir_ngs(
+            "index", folder / "baseline.fastq.gz", folder / "neg_near.fastq.gz", "--out", tmp_path / "m.json"
+        )
+
+
+def test_simulate_writes_libraries_and_truth(tmp_path: Path) -> None:
+    run = nadir_ngs(
+        "simulate", "--out", tmp_path / "sim", "--seed", 3, "--mrd", "1e-2", "--reads", 1000,
+        "--cells", 20_000, "--b-cells", 50, "--spike-copies", 5, "--json",
+    )  # fmt: skip
+    assert run.exit_code == 0
+    truth = json.loads(run.stdout)
+    assert truth == json.loads((tmp_path / "sim" / "truth.json").read_text())
+    assert sorted(truth["libraries"]) == ["baseline", "mrd_1e-2", "neg_near"]
+
+
+@pytest.mark.parametrize("command", ["index", "track", "simulate"])
+def test_help_names_every_option_in_words(command: str) -> None:
+    run = nadir_ngs(command, "--help")
+    assert run.exit_code == 0
+    assert "--out" in run.stdout
+    assert "--json" in run.stdout

@@ -1,0 +1,40 @@
+"""Settings say which key is impossible; distinct reads keep every read."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mrd_ngs.evidence import DistinctReads, NgsSettings, reverse_complement
+
+dna = st.text("ACGTN", min_size=1, max_size=30).map(str.encode)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("marker_min_share", 0.0),
+        ("background_alpha", 1.0),
+        ("window_min_nt", 12),
+        ("min_reads", 0),
+        ("marker_max_next_decade", -1),
+        ("satellite_ratio", 1.0),
+        ("max_read_nt", 10),
+    ],
+)
+def test_impossible_setting_is_named(key: str, value: float) -> None:
+    with pytest.raises(ValueError, match=key):
+        NgsSettings(**{key: value})
+
+
+@given(dna)
+def test_reverse_complement_is_its_own_inverse(sequence: bytes) -> None:
+    assert reverse_complement(reverse_complement(sequence)) == sequence
+
+
+@given(st.dictionaries(dna, st.integers(1, 50)))
+def test_no_read_is_lost_and_the_most_abundant_come_first(counts: dict[bytes, int]) -> None:
+    reads = DistinctReads.from_counts(counts)
+    assert int(reads.counts.sum()) == sum(counts.values())
+    assert reads.counts.tolist() == sorted(reads.counts.tolist(), reverse=True)
+    kept = {reads.sequence(i) for i in range(len(reads))}
+    assert kept == {min(s, reverse_complement(s)) for s in counts}

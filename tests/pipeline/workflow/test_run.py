@@ -1,0 +1,237 @@
+"""A batch: what runs, what is skipped, what a kill leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DamagedFile, InputRefused, SheetRefused, UsageError
+from pipeline.formats.records import read_parquet
+from pipeline.model import MrdResult, Status
+from pipeline.workflow.audit import read_audit
+from pipeline.workflow.batch import Batch
+from pipeline.workflow.run import run_batch, write_report_of
+from pipeline.workflow.status import reasons, task_states
+from pipeline.workflow.task import execute
+
+
+def run(small_batch, out: Path, **options):
+    return run_batch(small_batch.sheet, out, config_path=small_batch.config, jobs=1, **options)
+
+
+def result_bytes(batch: Path) -> dict[str, bytes]:
+    """Every file of results/ and report/, by name."""
+    folders = (batch / "results", batch / "report")
+    return {
+        str(p.relative_to(batch)): p.read_bytes()
+        for f in folders
+        for p in sorted(f.rglob("*"))
+        if p.is_file()
+    }
+
+
+@pytest.fixture
+def done(small_batch, tmp_path):
+    """A finished batch."""
+    out = tmp_path / "batch"
+    run(small_batch, out)
+    return out
+
+
+def test_run_leaves_the_documented_files(done):
+    assert {p.name for p in (done / "results").iterdir()} == {
+        "mrd.parquet",
+        "markers.parquet",
+        "gates.parquet",
+    }
+    assert {p.name for p in (done / "report" / "patients").iterdir()} == {
+        f"{p}.{kind}" for p in ("P01", "P02") for kind in ("html", "json")
+    }
+    for task in ("P01.flow", "P02.flow"):
+        assert {p.name for p in (done / "tasks" / task).iterdir()} == {
+            "task.json", "events.jsonl", "output.json", "done.json",
+        }  # fmt: skip
+    results = read_parquet(done / "results" / "mrd.parquet", MrdResult)
+    assert [(r.patient_id, r.timepoint, r.status) for r in results] == [
+        ("P01", "BASE", Status.DETECTED),
+        ("P01", "ASCT", Status.DETECTED),
+        ("P02", "MNT1Y", Status.NOT_DETECTED),
+    ]
+    assert all(r.lod is not None and r.lod > 0 for r in results)
+
+
+def test_second_run_skips_everything_and_leaves_the_same_bytes(small_batch, done):
+    before = result_bytes(done)
+    summary = run(small_batch, done)
+    assert (summary.skipped, summary.tasks) == (2, 2)
+    assert result_bytes(done) == before
+    assert [e["skipped"] for e in read_audit(done / "audit.jsonl")] == [0, 2]
+
+
+def test_another_folder_gives_the_same_bytes(small_batch, done, tmp_path):
+    run(small_batch, tmp_path / "other")
+    assert result_bytes(tmp_path / "other") == result_bytes(done)
+
+
+def test_changed_input_reruns_its_task_only_and_why_says_so(small_batch, done, flow_files):
+    (small_batch.folder / "asct.fcs").write_bytes((flow_files / "mnt.fcs").read_bytes()[:-48])
+    with pytest.raises(SheetRefused, match=r"asct\.fcs"):
+        run(small_batch, done)
+    (small_batch.folder / "asct.fcs").write_bytes((flow_files / "base.fcs").read_bytes())
+    states = {s.task_id: s.state for s in task_states(done)}
+    assert states == {"P01.flow": "done", "P02.flow": "done"}
+    summary = run(small_batch, done)
+    assert summary.skipped == 1
+
+
+def test_why_names_what_changed(small_batch, done):
+    assert reasons(done, "P01.flow")[0].startswith("skip: done")
+    task = json.loads((done / "tasks" / "P01.flow" / "done.json").read_text())
+    task["components"]["parameters"]["wanted_lod"] = 0.5
+    task["fingerprint"] = "0" * 64
+    (done / "tasks" / "P01.flow" / "done.json").write_text(json.dumps(task))
+    assert reasons(done, "P01.flow") == ("run: parameters changed: wanted_lod",)
+    with pytest.raises(UsageError, match="no such task"):
+        reasons(done, "P09.flow")
+
+
+def test_changed_output_does_not_count_as_done(small_batch, done):
+    before = result_bytes(done)
+    output = done / "tasks" / "P01.flow" / "output.json"
+    output.write_text(output.read_text().replace("DETECTED", "NOT_DETECTED", 1))
+    assert [s.state for s in task_states(done)] == ["waiting", "done"]
+    assert run(small_batch, done).skipped == 1
+    assert result_bytes(done) == before
+
+
+def test_report_never_shows_more_than_the_batch(small_batch, done):
+    text = small_batch.sheet.read_text()
+    small_batch.sheet.write_text(
+        "".join(line + "\n" for line in text.splitlines() if not line.startswith("P02"))
+    )
+    run(small_batch, done)
+    assert {p.stem for p in (done / "report" / "patients").iterdir()} == {"P01"}
+
+
+def test_damaged_file_is_refused_before_any_work(small_batch, tmp_path):
+    path = small_batch.folder / "mnt.fcs"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(SheetRefused, match=r"mnt\.fcs") as caught:
+        run(small_batch, tmp_path / "batch")
+    assert caught.value.exit_code == 3
+    assert not (tmp_path / "batch" / "tasks").exists()
+    assert not (tmp_path / "batch" / "results").exists()
+
+
+def test_stated_digest_is_compared(small_batch, tmp_path):
+    lines = small_batch.sheet.read_text().splitlines()
+    lines = [lines[0] + ",sha256_1", *(f"{line},{'0' * 64}" for line in lines[1:])]
+    small_batch.sheet.write_text("\n".join(lines) + "\n")
+    with pytest.raises(SheetRefused, match="SHA-256 is not the one stated") as caught:
+        run(small_batch, tmp_path / "batch")
+    assert len(caught.value.problems) == 3
+
+
+def test_input_that_changes_between_planning_and_work_is_refused(small_batch, done):
+    (small_batch.folder / "base.fcs").write_bytes((small_batch.folder / "mnt.fcs").read_bytes())
+    with pytest.raises(DamagedFile, match="changed since planning"):
+        execute(done / "tasks" / "P01.flow" / "task.json")
+
+
+def test_edited_task_is_refused(done):
+    path = done / "tasks" / "P01.flow" / "task.json"
+    path.write_text(path.read_text().replace('"wanted_lod": 1e-05', '"wanted_lod": 0.5'))
+    with pytest.raises(DamagedFile, match="changed after it was planned"):
+        execute(path)
+
+
+def test_two_runs_on_one_batch_are_refused(small_batch, tmp_path):
+    with (
+        Batch(tmp_path / "batch").locked(),
+        pytest.raises(InputRefused, match="another run holds this batch"),
+    ):
+        run(small_batch, tmp_path / "batch")
+
+
+@pytest.mark.parametrize("name", ["../x", "P01", "P01.flow/..", ".flow", "P01.", "a.b.c", "P 1.flow"])
+def test_task_names_that_are_no_names_make_no_path(name, tmp_path):
+    with pytest.raises(UsageError, match=r"PATIENT\.ASSAY"):
+        Batch(tmp_path).task(name)
+
+
+def test_report_can_be_written_again_from_what_is_done(done):
+    before = result_bytes(done)
+    (done / "report" / "index.html").unlink()
+    write_report_of(done)
+    assert result_bytes(done) == before
+
+
+def command(small_batch, out: Path) -> list[str]:
+    arguments = ["run", str(small_batch.sheet), "--out", str(out), "--config", str(small_batch.config)]
+    return [sys.executable, "-m", "pipeline", *arguments, "--jobs", "2"]
+
+
+def children_of(parent: int) -> set[int]:
+    """Processes whose parent, or that one's parent, is ``parent``."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    direct = {p for p, up in parents.items() if up == parent}
+    return direct | {p for p, up in parents.items() if up in direct}
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.timeout(300)
+def test_killed_runs_end_in_the_bytes_of_an_unbroken_one(small_batch, done, tmp_path):
+    """SIGKILL at moments spread over a whole run; then no process is left and a rerun completes it."""
+    started = time.monotonic()
+    subprocess.run(command(small_batch, tmp_path / "timed"), check=True, capture_output=True, timeout=120)
+    whole = time.monotonic() - started
+    out = tmp_path / "killed"
+    for moment in np.random.default_rng(5).uniform(0.05, 1.0, 8) * whole:
+        process = subprocess.Popen(
+            command(small_batch, out),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(moment)
+        family = children_of(process.pid)
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=10)
+        deadline = time.monotonic() + 5
+        while any(map(is_running, family)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert [p for p in family if is_running(p)] == []
+    subprocess.run(command(small_batch, out), check=True, capture_output=True, timeout=120)
+    assert result_bytes(out) == result_bytes(done)
+    assert [p for p in out.rglob(".nadir-*")] == []
+
+
+def test_interrupted_run_exits_with_130(small_batch, tmp_path):
+    process = subprocess.Popen(
+        command(small_batch, tmp_path / "batch"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(1.5)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode in (0, 130)
+    if process.returncode == 130:
+        assert "interrupted" in said
+        assert "Traceback" not in said
