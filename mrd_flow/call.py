@@ -151,6 +151,8 @@ def _status(evidence: FlowEvidence, totals: _Totals, settings: FlowSettings) -> 
 
 
 def _lod_basis(evidence: FlowEvidence, totals: _Totals) -> str:
+    if any(t.mismatch for t in evidence.tubes):
+        return "none: the files do not fit the panel, so no cells were counted"
     if totals.lod is None:
         return (
             f"{totals.nucleated} nucleated cells are too few: even a pure clone would not reach "
@@ -235,7 +237,8 @@ def _flags(evidence: FlowEvidence, settings: FlowSettings) -> list[Flag]:
 def _thin(tubes: Sequence[TubeEvidence], totals: _Totals, settings: FlowSettings) -> list[tuple[str, str]]:
     """Few cells to count, and too few plasma cells to trust that they were stained."""
     found = []
-    if totals.lod is None or totals.lod > settings.wanted_lod:
+    fits = not any(t.mismatch for t in tubes)
+    if fits and (totals.lod is None or totals.lod > settings.wanted_lod):
         reach = f"limit of detection {format_fraction(totals.lod)}" if totals.lod else "no limit of detection"
         text = f"{totals.nucleated} nucleated cells: {reach}, wanted {format_fraction(settings.wanted_lod)}"
         found.append(("few_cells", text))

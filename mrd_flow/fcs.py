@@ -23,7 +23,7 @@ from mrd_flow.keywords import Header, integer_keyword, read_header, read_keyword
 from mrd_flow.layout import Parameter, RecordLayout, parameters_of, record_layout
 from pipeline.errors import DamagedFile, InputRefused
 
-__all__ = ["DEFAULT_CHUNK_EVENTS", "DataSet", "read_data_sets"]
+__all__ = ["DEFAULT_CHUNK_EVENTS", "DataSet", "check_file", "read_data_sets"]
 
 DEFAULT_CHUNK_EVENTS = 1 << 17
 _MOST_DATA_SETS = 1000
@@ -116,6 +116,17 @@ def read_data_sets(path: Path) -> tuple[DataSet, ...]:
         raise type(error)(
             error.what, path=path, column=error.column, expected=error.expected, remedy=error.remedy
         ) from error
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file whose events could not be read, without reading them.
+
+    Raises
+    ------
+    DamagedFile, InputRefused
+        As `read_data_sets`.
+    """
+    read_data_sets(path)
 
 
 def _data_sets(path: Path, file: BinaryIO) -> tuple[DataSet, ...]:

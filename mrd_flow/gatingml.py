@@ -132,8 +132,10 @@ def _memberships(results: Any) -> list[GateMembership]:
     for row in rows:
         path = row["gate_path"]
         members = np.asarray(results.get_gate_membership(row["gate_name"], gate_path=path), np.bool_)
-        # root has no row: everything; so has a quadrant gate as a parent
-        parent = counts.get((path[:-1], path[-1]), len(members))
+        # The root has no row. A quadrant's own row leaves out the name of its quadrant gate,
+        # which its children's path holds.
+        above = (path[:-1], path[-1]) if (path[:-1], path[-1]) in counts else (path[:-2], path[-1])
+        parent = len(members) if len(path) == 1 else counts[above]
         found.append(
             GateMembership(gate=row["gate_name"], path="/".join(path), parent_count=parent, members=members)
         )

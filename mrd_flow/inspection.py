@@ -58,8 +58,9 @@ def show_inspection(description: dict[str, Any], console: "Console") -> None:
         if description["datasets"] > 1:
             title = f"data set {number} of {description['datasets']}: {title}"
         table = Table(title=title, title_justify="left")
-        for name in ("#", "name", "stain", "type", "range", "scale", "compensated", "min", "median", "max"):
-            table.add_column(name, justify="left" if name in ("name", "stain", "type", "scale") else "right")
+        for heading in ("#", "name", "stain", "type", "range", "comp.", "min", "median", "max"):
+            left = heading in ("name", "stain", "type", "comp.")
+            table.add_column(heading, justify="left" if left else "right", overflow="fold")
         for row in data["parameters"]:
             table.add_row(*(escape(cell) for cell in _cells(row)))
         console.print(table)
@@ -116,12 +117,18 @@ def _parameter(parameter: Parameter, number: int) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    scale = f"log {row['decades']:g} decades" if row["decades"] else "linear"
-    scale += f", gain {row['gain']:g}" if row["gain"] not in (0, 1) else ""
-    numbers = ["" if row[k] is None else f"{row[k]:,.6g}" for k in ("min", "median", "max")]
     kind = f"{row['type']}{row['bits']}"
+    kind += f" log {row['decades']:g}" if row["decades"] else ""
+    kind += f" gain {row['gain']:g}" if row["gain"] not in (0, 1) else ""
+    numbers = [_number(row[k]) for k in ("min", "median", "max")]
     mark = "yes" if row["compensated"] else ""
-    return [str(row["number"]), row["name"], row["stain"], kind, f"{row['range']:g}", scale, mark, *numbers]
+    return [str(row["number"]), row["name"], row["stain"], kind, f"{row['range']:.7g}", mark, *numbers]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _in_words(data: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "Tube",
     "Unverified",
     "load_panel",
+    "panel_path",
 ]
 
 _FOLDER = "panels"
@@ -229,7 +230,7 @@ def load_panel(name_or_path: str | Path) -> Panel:
     >>> [tube.name for tube in load_panel("euroflow").tubes]
     ['surface', 'cytoplasmic']
     """
-    path = _located(name_or_path)
+    path = panel_path(name_or_path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -242,7 +243,14 @@ def load_panel(name_or_path: str | Path) -> Panel:
         raise _refusal(error, path) from error
 
 
-def _located(name_or_path: str | Path) -> Path:
+def panel_path(name_or_path: str | Path) -> Path:
+    """File of a panel template; it need not exist.
+
+    Raises
+    ------
+    UsageError
+        If it is neither a shipped name nor a path that ends in ``.toml``.
+    """
     if str(name_or_path) in shipped_names(_FOLDER):
         return shipped_config(str(name_or_path), _FOLDER)
     path = Path(name_or_path)

@@ -50,6 +50,9 @@ class NgsSettings:
     look-alike reads reach the decision count, ``error_rate_min`` the floor of the
     measured substitution rate per base. An abundant rearrangement's neighbours at one
     mismatch and below 1/``satellite_ratio`` of its reads are its errors, not candidates.
+    Sequences of at least ``annotated_share_min`` of the reads, and at most
+    ``annotated_sequences_max`` of them, are annotated at baseline; of the others about
+    ``tail_sequences``.
 
     Raises
     ------
@@ -65,7 +68,9 @@ class NgsSettings:
     min_reads: int = 2
     background_alpha: float = 0.001
     error_rate_min: float = 2e-4
-    annotated_sequences_max: int = 20_000
+    annotated_share_min: float = 2.5e-4
+    annotated_sequences_max: int = 5000
+    tail_sequences: int = 200
     marker_min_share: float = 0.05
     marker_min_cell_fraction: float = 0.002
     marker_min_templates: float = 40.0
@@ -74,13 +79,25 @@ class NgsSettings:
     candidates_listed: int = 10
 
     def __post_init__(self) -> None:
-        for name in ("background_alpha", "error_rate_min", "marker_min_share", "marker_min_cell_fraction"):
+        for name in (
+            "background_alpha",
+            "error_rate_min",
+            "annotated_share_min",
+            "marker_min_share",
+            "marker_min_cell_fraction",
+        ):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie between 0 and 1")
         for name in ("window_min_nt", "spike_in_window_nt"):
             if getattr(self, name) < 30:
                 raise ValueError(f"{name} must be at least 30: shorter windows are not unique")
-        for name in ("min_read_nt", "min_reads", "annotated_sequences_max", "candidates_listed"):
+        for name in (
+            "min_read_nt",
+            "min_reads",
+            "annotated_sequences_max",
+            "tail_sequences",
+            "candidates_listed",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         for name in ("window_flank_nt", "marker_min_templates", "marker_max_next_decade"):

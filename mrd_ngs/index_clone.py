@@ -1,12 +1,13 @@
 """The clone at diagnosis: which rearrangement can be followed, and why the others cannot."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mrd_ngs.annotate import annotate_sequences
 from mrd_ngs.denominator import nucleated_cells
-from mrd_ngs.evidence import Library, NgsSettings, reverse_complement
+from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, reverse_complement
 from mrd_ngs.germline import load_germline
 from mrd_ngs.rearrangement import Rearrangement
 from mrd_ngs.spike_ins import calibrate
@@ -30,9 +31,10 @@ class _Group:
 def index_markers(library: Library, settings: NgsSettings) -> tuple[Marker, ...]:
     """Find the rearrangements by which a patient's clone can be followed.
 
-    The most abundant distinct sequences are annotated and grouped by junction; groups
-    at one mismatch from a far more abundant one are its errors. The leading groups of
-    each locus are held against the marker rules of ``settings``.
+    The abundant distinct sequences are annotated and grouped by junction; groups at one
+    mismatch from a far more abundant one are its errors. The leading groups of each
+    locus are held against the marker rules of ``settings``. How the reads of the other
+    sequences divide over the loci is estimated from an evenly spaced sample of them.
 
     Parameters
     ----------
@@ -55,48 +57,91 @@ def index_markers(library: Library, settings: NgsSettings) -> tuple[Marker, ...]
     light-chain junction without N nucleotides can be shared by unrelated cells: its
     background is not estimated here.
     """
-    groups, annotated_share = _groups(library, settings)
+    common, rest = _split(library.reads, settings)
+    annotated = _annotate(library.reads, common)
+    sampled = _annotate(library.reads, rest[:: max(1, len(rest) // settings.tail_sequences)])
+    tail_reads = int(library.reads.counts[list(rest)].sum()) if rest else 0
+    share_of_tail = _locus_shares(sampled)
+    least = int(library.reads.counts[common[-1]]) if common else 0
     return tuple(
         marker
-        for locus in sorted(groups)
-        for marker in _markers_of_locus(locus, groups[locus], annotated_share, library, settings)
+        for locus, groups in sorted(_groups(annotated).items())
+        for marker in _markers_of_locus(
+            locus,
+            groups,
+            sum(g.reads for g in groups) + round(tail_reads * share_of_tail.get(locus, 0.0)),
+            least,
+            library,
+            settings,
+        )
     )
 
 
-def _groups(library: Library, settings: NgsSettings) -> tuple[dict[str, list[_Group]], float]:
-    """Groups of each locus, most abundant first, and the annotated share of the reads."""
-    reads = library.reads
-    ranks = range(min(len(reads), settings.annotated_sequences_max))
-    sequences = [reads.sequence(i) for i in ranks]
+def _split(reads: DistinctReads, settings: NgsSettings) -> tuple[range, range]:
+    """Ranks of the sequences that could matter to a marker rule, and of the rest.
+
+    A marker has a share s of its locus, the decade below it begins at s/10, and a locus
+    that matters has some share of all reads: with 5 % each, 0.025 % of the reads. Rarer
+    sequences, and those read once, only add up to the reads of their locus.
+    """
+    least = max(2.0, settings.annotated_share_min * float(reads.counts.sum()))
+    common = min(int((reads.counts >= least).sum()), settings.annotated_sequences_max)
+    return range(common), range(common, len(reads))
+
+
+def _annotate(reads: DistinctReads, ranks: Sequence[int]) -> list[_Group]:
+    """The sequences at these ranks that hold a rearrangement, each as a group of its own."""
+    sequences = [reads.sequence(rank) for rank in ranks]
     found = annotate_sequences([s.decode() for s in sequences], load_germline())
-    counts: Counter[tuple[str, str]] = Counter()
-    first: dict[tuple[str, str], tuple[Rearrangement, bytes]] = {}
-    for rank, sequence, rearrangement in zip(ranks, sequences, found, strict=True):
-        if rearrangement is None:
-            continue
-        key = (rearrangement.locus, rearrangement.junction)
-        counts[key] += int(reads.counts[rank])
-        first.setdefault(key, (rearrangement, sequence))
+    return [
+        _Group(
+            rearrangement=rearrangement,
+            coding=reverse_complement(sequence) if rearrangement.rev_comp else sequence,
+            reads=int(reads.counts[rank]),
+        )
+        for rank, sequence, rearrangement in zip(ranks, sequences, found, strict=True)
+        if rearrangement is not None
+    ]
+
+
+def _locus_shares(annotated: Sequence[_Group]) -> dict[str, float]:
+    """Share of each locus in the reads of a sample of sequences."""
+    total = sum(group.reads for group in annotated)
+    reads: Counter[str] = Counter()
+    for group in annotated:
+        reads[group.rearrangement.locus] += group.reads
+    return {locus: count / total for locus, count in reads.items()}
+
+
+def _groups(annotated: Sequence[_Group]) -> dict[str, list[_Group]]:
+    """Sequences with the same junction as one group, by locus, most abundant first."""
+    merged: dict[tuple[str, str], _Group] = {}
+    for one in annotated:  # most abundant first, so that it represents its group
+        key = (one.rearrangement.locus, one.rearrangement.junction)
+        seen = merged.get(key)
+        merged[key] = one if seen is None else dataclasses.replace(seen, reads=seen.reads + one.reads)
     groups: dict[str, list[_Group]] = {}
-    for key in sorted(counts, key=lambda k: (-counts[k], k)):
-        rearrangement, sequence = first[key]
-        coding = reverse_complement(sequence) if rearrangement.rev_comp else sequence
-        group = _Group(rearrangement=rearrangement, coding=coding, reads=counts[key])
-        groups.setdefault(key[0], []).append(group)
-    total = int(reads.counts.sum())
-    return groups, int(reads.counts[: len(ranks)].sum()) / total if total else 1.0
+    for key in sorted(merged, key=lambda k: (-merged[k].reads, k)):
+        groups.setdefault(key[0], []).append(merged[key])
+    return groups
 
 
 def _markers_of_locus(
-    locus: str, groups: Sequence[_Group], annotated_share: float, library: Library, settings: NgsSettings
+    locus: str,
+    groups: Sequence[_Group],
+    locus_reads: int,
+    least: int,
+    library: Library,
+    settings: NgsSettings,
 ) -> Iterator[Marker]:
-    # Sequences too rare to be annotated are taken to be split over the loci like the others.
-    locus_reads = round(sum(g.reads for g in groups) / annotated_share)
     candidates = _without_satellites([g for g in groups if g.rearrangement.junction], settings)
     for number, group in enumerate(candidates[: settings.candidates_listed], start=1):
         window = _window(group, settings)
         next_decade = sum(10 * other.reads >= group.reads for other in candidates[number:])
-        yield _judge(f"{locus}-{number}", group, window, locus_reads, next_decade, library, settings)
+        # Below the least sequence annotated nothing was counted, and the words must say so.
+        others = f"{'at least ' if 10 * least > group.reads else ''}{next_decade}"
+        rules = _Rules(settings=settings, next_decade=next_decade, next_decade_words=others)
+        yield _judge(f"{locus}-{number}", group, window, locus_reads, rules, library)
 
 
 def _without_satellites(groups: Sequence[_Group], settings: NgsSettings) -> list[_Group]:
@@ -122,14 +167,9 @@ def _window(group: _Group, settings: NgsSettings) -> bytes:
 
 
 def _judge(
-    target_id: str,
-    group: _Group,
-    window: bytes,
-    locus_reads: int,
-    next_decade: int,
-    library: Library,
-    settings: NgsSettings,
+    target_id: str, group: _Group, window: bytes, locus_reads: int, rules: "_Rules", library: Library
 ) -> Marker:
+    settings = rules.settings
     trackable = not window.translate(None, b"ACGT") and len(window) >= settings.window_min_nt
     reads = _exact_reads(library, window) if trackable else group.reads
     calibration = calibrate(
@@ -139,7 +179,7 @@ def _judge(
     cells = nucleated_cells(library.sample)
     fraction = None if templates is None or cells is None else templates / cells.count
     share = reads / locus_reads if locus_reads else 0.0
-    failed, passed = _rules(share, templates, fraction, next_decade, settings)
+    failed, passed = rules.judge(share, templates, fraction)
     if not trackable:
         failed.insert(0, "its window is cut short by the read or holds an ambiguous base")
     return Marker(
@@ -160,46 +200,51 @@ def _judge(
     )
 
 
-def _rules(
-    share: float,
-    templates: float | None,
-    fraction: float | None,
-    next_decade: int,
-    settings: NgsSettings,
-) -> tuple[list[str], list[str]]:
-    """Each marker rule in words, by whether the candidate failed or passed it."""
-    failed: list[str] = []
-    passed: list[str] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rules:
+    """The marker rules, and how many sequences lie in the decade below the candidate."""
 
-    def test(met: bool, what: str, rule: str) -> None:
-        (passed if met else failed).append(f"{what} ({rule})")
+    settings: NgsSettings
+    next_decade: int
+    next_decade_words: str
 
-    test(
-        share >= settings.marker_min_share,
-        f"{100 * share:.2g} % of its locus' reads",
-        f"rule: at least {100 * settings.marker_min_share:g} %, unverified",
-    )
-    if fraction is not None:
+    def judge(
+        self, share: float, templates: float | None, fraction: float | None
+    ) -> tuple[list[str], list[str]]:
+        """Each rule in words, by whether the candidate failed or passed it."""
+        settings = self.settings
+        failed: list[str] = []
+        passed: list[str] = []
+
+        def test(met: bool, what: str, rule: str) -> None:
+            (passed if met else failed).append(f"{what} (rule: {rule})")
+
         test(
-            fraction >= settings.marker_min_cell_fraction,
-            f"{100 * fraction:.2g} % of nucleated cells",
-            f"rule: at least {100 * settings.marker_min_cell_fraction:g} %",
+            share >= settings.marker_min_share,
+            f"{100 * share:.2g} % of its locus' reads",
+            f"at least {100 * settings.marker_min_share:g} %, unverified",
         )
-    if templates is not None:
+        if fraction is not None:
+            test(
+                fraction >= settings.marker_min_cell_fraction,
+                f"{100 * fraction:.2g} % of nucleated cells",
+                f"at least {100 * settings.marker_min_cell_fraction:g} %",
+            )
+        if templates is not None:
+            test(
+                templates >= settings.marker_min_templates,
+                f"{templates:,.0f} templates",
+                f"at least {settings.marker_min_templates:g}",
+            )
         test(
-            templates >= settings.marker_min_templates,
-            f"{templates:,.0f} templates",
-            f"rule: at least {settings.marker_min_templates:g}",
+            self.next_decade <= settings.marker_max_next_decade,
+            f"{self.next_decade_words} other sequences in the next decade of frequency",
+            f"at most {settings.marker_max_next_decade}",
         )
-    test(
-        next_decade <= settings.marker_max_next_decade,
-        f"{next_decade} other sequences in the next decade of frequency",
-        f"rule: at most {settings.marker_max_next_decade}",
-    )
-    if templates is None or fraction is None:
-        unknown = "cells" if templates is not None else "templates and cells"
-        passed.append(f"{unknown} unknown, so the rules on them are not tested")
-    return failed, passed
+        if templates is None or fraction is None:
+            unknown = "cells" if templates is not None else "templates and cells"
+            passed.append(f"{unknown} unknown, so the rules on them are not tested")
+        return failed, passed
 
 
 def _exact_reads(library: Library, window: bytes) -> int:

@@ -365,8 +365,17 @@ def _is_productive(junction: bytes) -> bool:
 
 
 def _genes(germline: GermlineSet) -> _Genes:
+    """The heavy-chain genes that have their anchor."""
     return _Genes(
-        v=tuple((n, q.encode(), a) for n, q, a in germline.v if n.startswith("IGHV")),
-        d=tuple((n, q.encode()) for n, q in germline.d),
-        j=tuple((n, q.encode(), a) for n, q, a in germline.j if n.startswith("IGHJ")),
+        v=tuple(
+            (g.name, g.sequence.encode(), g.anchor)
+            for g in germline.v
+            if g.name.startswith("IGH") and g.anchor is not None
+        ),
+        d=tuple((g.name, g.sequence.encode()) for g in germline.d if g.name.startswith("IGHD")),
+        j=tuple(
+            (g.name, g.sequence.encode(), g.anchor)
+            for g in germline.j
+            if g.name.startswith("IGH") and g.anchor is not None
+        ),
     )

@@ -91,21 +91,21 @@ def unreadable_text(text: str) -> Refusal | None:
     return Refusal("control_character", f"holds {what}", "type the cell anew")
 
 
-def read_identifier(text: str, noun: str, *, sequencer_run: bool = False) -> str | Refusal:
+def read_identifier(text: str, *, sequencer_run: bool = False) -> str | Refusal:
     """A pseudonym or code.
 
     Parameters
     ----------
-    text, noun
-        The cell, and what it names in a message.
+    text
+        The cell.
     sequencer_run
         Whether the name of an Illumina run folder, which starts with a date, may pass.
 
     Examples
     --------
-    >>> read_identifier("NDR-007", "patient")
+    >>> read_identifier("NDR-007")
     'NDR-007'
-    >>> read_identifier("Yamada Taro", "patient").code
+    >>> read_identifier("Yamada Taro").code
     'personal_identifier'
     """
     if sequencer_run and is_identifier(text) and _SEQUENCER_RUN.fullmatch(text):
@@ -116,13 +116,13 @@ def read_identifier(text: str, noun: str, *, sequencer_run: bool = False) -> str
     if personal is not None:
         return Refusal(
             "personal_identifier",
-            f"{noun} looks like {personal}; it is not repeated here",
+            f"looks like {personal}; not repeated here",
             "use a study pseudonym that says nothing about the person",
         )
     if not is_identifier(text):
         return Refusal(
             "bad_identifier",
-            f"{noun} is not an identifier",
+            "not an identifier; not repeated here",
             "use 1 to 32 of A-Z a-z 0-9 - _, starting with a letter or digit",
         )
     return text
@@ -211,9 +211,11 @@ def read_cells(text: str) -> int | Refusal:
     if isinstance(value, Refusal):
         return value
     if not 0 < value <= CELLS_MAX:
-        return Refusal("cells_out_of_range", "not between 1 and 1e10 cells", "give nucleated cells, in cells")
+        return Refusal(
+            "cells_out_of_range", "not between 1 and 1e10 cells", "give the number of nucleated cells"
+        )
     if value != int(value):
-        return Refusal("not_whole", "not a whole number of cells", "give nucleated cells, in cells")
+        return Refusal("not_whole", "not a whole number of cells", "give the number of nucleated cells")
     return int(value)
 
 

@@ -9,7 +9,7 @@ from pipeline.report.rows import MethodStyle, ResultRow, worst_call
 __all__ = ["Matrix", "Panel", "matrix"]
 
 PANEL_PATIENTS = 25  # fits an A4 page, and two panels stand side by side on a screen
-CELL, ROW, GAP, HEAD = 17, 19, 11, 88
+CELL, ROW, GAP, HEAD = 19, 21, 11, 88
 _LABEL_CHARACTER, _LABEL_LENGTH = 7.2, 14
 
 
@@ -76,7 +76,7 @@ def matrix(rows: Sequence[ResultRow], data: ReportData) -> Matrix:
     by_patient = _signs(rows, xs)
     panels = [data.patients[i : i + PANEL_PATIENTS] for i in range(0, len(data.patients), PANEL_PATIENTS)]
     return Matrix(
-        width=left + len(codes) * group_width + 40,
+        width=left + len(codes) * group_width + 4,
         label_width=left,
         groups=tuple(_group(data, code, left + g * group_width, group_width) for g, code in enumerate(codes)),
         methods=tuple(_method(s, xs[code, s.method]) for code in codes for s in styles),

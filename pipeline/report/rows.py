@@ -49,6 +49,7 @@ class ResultRow:
     result: MrdResult
     style: MethodStyle
     visit: int
+    visit_label: str
     material: str
     status: str
     value: str
@@ -64,6 +65,11 @@ class ResultRow:
     reason: str
     headline: str
 
+    @property
+    def evaluable(self) -> bool:
+        """Whether the threshold, and not the result itself, decides how it reads."""
+        return self.result.status in (Status.DETECTED, Status.NOT_DETECTED)
+
 
 def method_styles(results: tuple[MrdResult, ...], wording: Wording) -> dict[str, MethodStyle]:
     """The style of every method of a study, the same on all of its pages."""
@@ -77,15 +83,20 @@ def method_styles(results: tuple[MrdResult, ...], wording: Wording) -> dict[str,
 def result_rows(data: ReportData, wording: Wording) -> tuple[ResultRow, ...]:
     """All results as rows, by patient, time point, date, method and target."""
     styles = method_styles(data.results, wording)
-    visits = {code: i for i, code in enumerate(data.timepoint_codes)}
+    visits = {code: (i, data.timepoint_label(code)) for i, code in enumerate(data.timepoint_codes)}
     return tuple(
-        _row(result, styles[result.method], visits[result.timepoint], data.thresholds, wording)
+        _row(result, styles[result.method], *visits[result.timepoint], data.thresholds, wording)
         for result in data.ordered_results
     )
 
 
 def _row(
-    result: MrdResult, style: MethodStyle, visit: int, thresholds: tuple[float, ...], wording: Wording
+    result: MrdResult,
+    style: MethodStyle,
+    visit: int,
+    label: str,
+    thresholds: tuple[float, ...],
+    wording: Wording,
 ) -> ResultRow:
     calls = tuple(_call(result, read_at(result, c), wording) for c in thresholds)
     bound = result.status is Status.NOT_DETECTED
@@ -93,6 +104,7 @@ def _row(
         result=result,
         style=style,
         visit=visit,
+        visit_label=label,
         material=str(wording.texts["material"][result.material.value]),
         status=str(wording.texts["status"][result.status.value]),
         value=f"< {format_fraction(result.lod)}" if bound else format_fraction(result.value),

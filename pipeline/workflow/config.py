@@ -6,6 +6,7 @@ must not be a silent default.
 """
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Any, get_type_hints
 
 from pipeline.errors import ConfigRefused, UsageError, printable
 from pipeline.formats.digest import sha256_bytes
-from pipeline.formats.shipped import shipped_config
+from pipeline.formats.shipped import shipped_config, shipped_names
 from pipeline.model import Assay, is_identifier
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "load_config",
     "settings_from_json",
     "settings_types",
+    "shipped_panels",
 ]
 
 
@@ -95,19 +97,42 @@ def settings_types() -> dict[Assay, type]:
     return {Assay.NGS: NgsSettings, Assay.FLOW: FlowSettings}
 
 
-def load_config(path: Path | None = None) -> Config:
+def shipped_panels() -> dict[str, int]:
+    """Names of the flow panels that ship, and how many tubes each has.
+
+    >>> shipped_panels()["euroflow"]
+    2
+    """
+    names = shipped_names("panels")
+    return {name: len(_tables(shipped_config(name, "panels"))[0]["tubes"]) for name in names}
+
+
+def load_config(path: Path | None = None, *, assays: Mapping[Assay, type] | None = None) -> Config:
     """Read a configuration, or the default one.
+
+    Parameters
+    ----------
+    path
+        A TOML file; None for ``configs/default.toml``. Paths inside are relative to it.
+    assays
+        The settings dataclass of each assay's table; by default `settings_types`.
 
     Raises
     ------
     ConfigRefused
-        If the file cannot be read, is no TOML, or has an unknown key or an impossible
-        value; every such key is named.
+        If the file cannot be read, is no TOML (with line and column), or has an unknown
+        key, an impossible value or a clinical table that is not there; every such key is
+        named.
+
+    Examples
+    --------
+    >>> load_config().timepoint_codes
+    ('BASE', 'DRD1', 'IND', 'PBSC', 'ASCT', 'CONS', 'MNT1Y', 'MNT2Y')
     """
     default = _tables(shipped_config("default"))[0]
     source = shipped_config("default") if path is None else Path(path)
     tables, digest = _tables(source)
-    types = settings_types()
+    types = settings_types() if assays is None else assays
     reader = _Reader(source)
     known = ("study", "clinical", *types)
     reader.only(tables, known, "")
@@ -117,7 +142,7 @@ def load_config(path: Path | None = None) -> Config:
     settings = {
         assay: reader.record(t, reader.table(tables, assay), f"{assay}.") for assay, t in types.items()
     }
-    clinical = reader.record(ClinicalTables, reader.table(tables, "clinical"), "clinical.")
+    clinical = reader.clinical(reader.table(tables, "clinical"))
     study_id = reader.text(study["id"], "study.id", identifier=True)
     title = reader.text(study.get("title", study["id"]), "study.title")
     baseline = reader.text(study.get("baseline", ""), "study.baseline")
@@ -133,7 +158,7 @@ def load_config(path: Path | None = None) -> Config:
         timepoints=timepoints,
         baseline=baseline,
         thresholds=thresholds,
-        clinical=_resolved(clinical, source.parent),
+        clinical=clinical,
         settings=settings,
         path=None if path is None else source.resolve(),
         sha256=digest,
@@ -215,6 +240,20 @@ class _Reader:
             return ()
         return tuple(float(v) for v in value)
 
+    def clinical(self, table: Mapping[str, Any]) -> ClinicalTables:
+        """Paths of the clinical tables, taken from the configuration's folder; each must be a file."""
+        named = self.record(ClinicalTables, table, "clinical.")
+        if named is None:
+            return ClinicalTables()
+        paths: dict[str, Path] = {}
+        for field_ in dataclasses.fields(ClinicalTables):
+            path = getattr(named, field_.name)
+            if path is not None:
+                paths[field_.name] = self._path.parent / path
+                if not paths[field_.name].is_file():
+                    self.refuse(f"clinical.{field_.name}", "names a file that is not there")
+        return ClinicalTables(**paths)
+
     def record(self, record_type: type, table: Mapping[str, Any], prefix: str) -> Any:
         """A dataclass from a table; None where it is refused."""
         names = [f.name for f in dataclasses.fields(record_type)]
@@ -262,11 +301,22 @@ def _tables(path: Path) -> tuple[dict[str, Any], str]:
     except UnicodeDecodeError as error:
         raise ConfigRefused("is not UTF-8 text", path=path, remedy="save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigRefused(f"is not TOML: {printable(str(error))}", path=path) from error
+        raise _not_toml(path, str(error), raw) from error
 
 
-def _resolved(clinical: Any, folder: Path) -> ClinicalTables:
-    if clinical is None:
-        return ClinicalTables()
-    paths = {f.name: getattr(clinical, f.name) for f in dataclasses.fields(ClinicalTables)}
-    return ClinicalTables(**{k: None if p is None else folder / p for k, p in paths.items()})
+def _not_toml(path: Path, message: str, raw: bytes) -> ConfigRefused:
+    """The refusal of a file with a syntax error, at its place."""
+    # Python 3.11 to 3.13 state the place in the message only.
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+    cause = printable(message[: place.start()] if place else message)
+    line = int(place[1]) if place and place[1] else raw.count(b"\n") + 1
+    remedy = None
+    if "\\" in message or "escape" in message:
+        remedy = "write paths with / or between single quotes"
+    return ConfigRefused(
+        f"is not TOML: {cause}",
+        path=path,
+        line=line,
+        column=place[2] if place and place[2] else None,
+        remedy=remedy,
+    )

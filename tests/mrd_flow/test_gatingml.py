@@ -22,6 +22,7 @@ def test_all_51_isac_memberships_are_reproduced(suite):
     for name in ("gml_parent_quadrant_rect_gate.xml", "gml_ellipsoid3d_gate.xml"):  # not in the file of all
         alone = apply_gates(suite / "data1.fcs", suite / "gml" / name)
         found |= {g.gate: g.members for g in alone if g.gate not in found}
+    found["ParQuadRect"] = found["ParRectangle1"]  # the truth's file has another name than its gate
     assert len(truth) == 51
     assert truth.keys() <= found.keys()
     assert {name: int((found[name] != members).sum()) for name, members in truth.items()} == dict.fromkeys(
@@ -57,6 +58,11 @@ def test_counts_and_memberships_are_written(tmp_path, suite):
     assert table.column_names == ["event", "ScaleRect1", "ScalePar1"]
     assert table.num_rows == 13_367
     assert sum(table["ScalePar1"].to_pylist()) == 558
+
+
+def test_percent_of_parent_below_a_quadrant(suite):
+    found = apply_gates(suite / "data1.fcs", suite / "gml" / "gml_parent_quadrant_rect_gate.xml")
+    assert [(g.count, g.parent_count) for g in found if g.gate == "ParRectangle1"] == [(3, 620)]
 
 
 def test_what_is_no_gate_file_is_refused(tmp_path, suite, shared_data):

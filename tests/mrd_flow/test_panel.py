@@ -6,7 +6,7 @@ import pytest
 
 from mrd_flow.detectors import assign_detectors
 from mrd_flow.layout import Parameter
-from mrd_flow.panel import Panel, load_panel
+from mrd_flow.panel import Panel, load_panel, panel_path
 from pipeline.errors import ConfigRefused, UsageError
 from pipeline.formats.shipped import shipped_config
 
@@ -76,6 +76,7 @@ def test_a_wrong_key_or_value_is_refused_by_its_name(tmp_path, old, new, key, re
 
 
 def test_what_is_no_template_is_refused(tmp_path):
+    assert panel_path("srl") == shipped_config("srl", "panels")
     with pytest.raises(UsageError, match="There are: euroflow, srl"):
         load_panel("../euroflow")
     with pytest.raises(ConfigRefused, match="No such file"):
