@@ -31,8 +31,10 @@ _J_MOTIF = re.compile(r"(?=T(?:GG|TT|TC)GG[ACGT]{4}GG)")
 _SEQUENCE = re.compile(r"[ACGTN.]+")
 _NAME = re.compile(r"(IG[HKL])([VDJ])[A-Za-z0-9*/()._-]+")
 _SUFFIXES = (".fasta", ".fa", ".fna")
-_WORD = 9  # of the search for a like gene
-_MIN_LIKENESS = 25  # words in common before one gene's numbering is lent to another
+# An anchor is lent between genes by 7-base words in the last 60 bases: with these, every packaged
+# gene gets its own anchor back from the other genes, and IGLV3-2*03, whose numbering is four bases
+# out behind a deletion in FWR3, its cysteine.
+_WORD, _LATE, _MIN_LIKENESS = 7, 60, 5
 
 
 class Gene(NamedTuple):
@@ -220,29 +222,29 @@ def _regions(gapped: str) -> tuple[int, int, int, int] | None:
     return one, two, three, four
 
 
-def _words(sequence: str) -> Iterable[tuple[str, int]]:
-    return ((sequence[i : i + _WORD], i) for i in range(len(sequence) - _WORD + 1))
+def _late_words(sequence: str) -> Iterable[tuple[str, int]]:
+    last = len(sequence) - _WORD
+    return ((sequence[i : i + _WORD], i) for i in range(max(0, len(sequence) - _LATE), last + 1))
 
 
 def _anchored_words(genes: Sequence[Gene]) -> dict[tuple[str, str], set[int]]:
     """Places before the anchor at which a word stands, by locus."""
     places: dict[tuple[str, str], set[int]] = {}
     for gene in genes:
-        for word, place in _words(gene.sequence):
+        for word, place in _late_words(gene.sequence):
             places.setdefault((gene.name[:3], word), set()).add((gene.anchor or 0) - place)
     return places
 
 
 def _by_likeness(gene: Gene, places: Mapping[tuple[str, str], set[int]]) -> int | None:
     votes: Counter[int] = Counter()
-    for word, place in _words(gene.sequence):
+    for word, place in _late_words(gene.sequence):
         for before in places.get((gene.name[:3], word), ()):
             votes[place + before] += 1
-    # The last third decides: an indel upstream leaves the distance to Cys104 as it is there.
-    late = [(anchor, count) for anchor, count in votes.items() if anchor < len(gene.sequence)]
-    if not late:
+    within = [(anchor, count) for anchor, count in votes.items() if 0 <= anchor <= len(gene.sequence) - 3]
+    if not within:
         return None
-    anchor, count = max(late, key=lambda item: (item[1], -item[0]))
+    anchor, count = max(within, key=lambda item: (item[1], -item[0]))
     return anchor if count >= _MIN_LIKENESS else None
 
 
@@ -264,10 +266,10 @@ def _verified(root: Path) -> str:
     manifest = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
     for name, entry in manifest["files"].items():
         if sha256_bytes((root / name).read_bytes()) != entry["sha256"]:
-            raise DamagedFile("not the released germline file", path=root / name, remedy="install nadir again")
-    releases = {
-        n[:3].upper(): entry["release"] for n, entry in manifest["files"].items() if n != _ELEMENTS
-    }
+            raise DamagedFile(
+                "not the released germline file", path=root / name, remedy="install nadir again"
+            )
+    releases = {n[:3].upper(): entry["release"] for n, entry in manifest["files"].items() if n != _ELEMENTS}
     sets = ", ".join(f"{locus} rev {release}" for locus, release in sorted(releases.items()))
     return f"OGRDB human {sets}; {manifest['files'][_ELEMENTS]['release']} Kde"
 

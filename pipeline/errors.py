@@ -9,7 +9,8 @@
     │   ├── SheetRefused              every problem of a table at once
     │   └── ConfigRefused             a configuration key or value is not known
     ├── TasksFailed         exit 4    some tasks of a batch failed
-    └── GateFailed          exit 5    a quality gate was not passed
+    ├── GateFailed          exit 5    a quality gate was not passed
+    └── Interrupted         exit 130  stopped by the user; what is done is kept
 
 A message says where, what, what was expected and how to mend it. A refused
 identifier is never repeated: it may be a person's name.
@@ -24,6 +25,7 @@ __all__ = [
     "DamagedFile",
     "GateFailed",
     "InputRefused",
+    "Interrupted",
     "NadirError",
     "Problem",
     "SheetRefused",
@@ -147,6 +149,12 @@ class GateFailed(NadirError):
     """A quality gate that the caller asked for was not passed."""
 
     exit_code = 5
+
+
+class Interrupted(NadirError):
+    """The user stopped the run; finished tasks are kept."""
+
+    exit_code = 130
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 TABLE = Path(__file__).resolve().parents[1] / "docs" / "where-is.md"
-ROWS = re.findall(r"^\| ([^|]+?) \| `([a-z_.]+)(?::(\w+))?` \|", TABLE.read_text(encoding="utf-8"), flags=re.M)
+ROWS = re.findall(
+    r"^\| ([^|]+?) \| `([a-z_.]+)(?::(\w+))?` \|", TABLE.read_text(encoding="utf-8"), flags=re.MULTILINE
+)
 
 
 def test_table_is_read():

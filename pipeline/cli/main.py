@@ -13,6 +13,7 @@ from mrd_flow.cli import app as flow
 from mrd_ngs.cli import app as ngs
 from pipeline import __version__
 from pipeline.cli.batch import report, run, status, step, why
+from pipeline.cli.check import check
 from pipeline.cli.demo import demo
 from pipeline.errors import NadirError
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, status, why, step, report):
+for command in (demo, check, run, status, why, step, report):
     app.command()(command)
 app.add_typer(ngs, name="ngs")
 app.add_typer(flow, name="flow")
@@ -57,9 +58,6 @@ def main() -> None:
         notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
         typer.echo(f"nadir: {error}{notes}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("nadir: interrupted", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ YEARS = range(1990, 2101)
 
 _SHOWN_MAX = 80
 _SPACES = re.compile("[\u00a0\u202f\u3000]")
+_SEPARATORS = re.compile(r"[\s.,/]+")
 _ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _YEAR_FIRST = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}", re.ASCII)
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(?:\d{2}|\d{4})", re.ASCII)
@@ -110,9 +111,9 @@ def read_identifier(text: str, *, sequencer_run: bool = False) -> str | Refusal:
     """
     if sequencer_run and is_identifier(text) and _SEQUENCER_RUN.fullmatch(text):
         return text
-    personal = looks_personal(unicodedata.normalize("NFKC", text)) or looks_personal(
-        re.sub(r"[\s.,/\u3000]+", "_", text)
-    )
+    plain = unicodedata.normalize("NFKC", text)
+    spellings = (plain, *(_SEPARATORS.sub(joint, plain) for joint in ("_", "-", "")))
+    personal = next(filter(None, map(looks_personal, spellings)), None)
     if personal is not None:
         return Refusal(
             "personal_identifier",
@@ -142,8 +143,12 @@ def read_choice(text: str, choices: type[Choice], noun: str, aliases: Mapping[st
     )
 
 
-def closest(text: str, names: Collection[str], aliases: Mapping[str, str] | None = None) -> str | None:
+def closest(
+    text: str, names: Collection[str], aliases: Mapping[str, str] | None = None, *, likeness: float = 0.6
+) -> str | None:
     """The name that ``text`` was probably meant to be, or None.
+
+    ``likeness`` is the smallest ratio of `difflib` that counts.
 
     >>> closest("Bone Marrow", ["bone_marrow", "plasma"])
     'bone_marrow'
@@ -151,11 +156,9 @@ def closest(text: str, names: Collection[str], aliases: Mapping[str, str] | None
     from difflib import get_close_matches
 
     plain = re.sub(r"[\s-]+", "_", unicodedata.normalize("NFKC", text[:64]).strip().lower())
-    by_case = {name.lower(): name for name in names}
-    if aliases and plain in aliases:
-        return aliases[plain]
-    found = get_close_matches(plain, list(by_case), n=1, cutoff=0.7)
-    return by_case[found[0]] if found else None
+    known = {**(aliases or {}), **{name.lower(): name for name in names}}
+    found = get_close_matches(plain, list(known), n=1, cutoff=likeness)
+    return known[found[0]] if found else None
 
 
 def read_date(text: str) -> date | Refusal:

@@ -99,7 +99,7 @@ def find_columns(header: Record, found: Findings) -> dict[str, int] | None:
 
 
 def _stranger(line: int, place: int, name: str, columns: dict[str, int], found: Findings) -> None:
-    guess = closest(name, [known for known in _RANK if known not in columns]) if name else None
+    guess = closest(name, [known for known in _RANK if known not in columns], likeness=0.75) if name else None
     shown = name if _harmless(name) else f"column {place + 1}"
     if guess is not None:
         columns[guess] = place

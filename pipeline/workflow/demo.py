@@ -191,7 +191,6 @@ def _simulate_visit(work: _Simulation) -> list[dict[str, str]]:
 
 def _simulate_reads(work: _Simulation) -> dict[str, str]:
     from mrd_ngs.germline import load_germline
-
     from mrd_ngs.simulate import (
         LibraryDesign,
         simulate_clone,

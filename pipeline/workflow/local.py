@@ -42,16 +42,19 @@ def run_local(
     -------
     dict
         Task identifier to message, for the tasks that failed.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user stops it; the workers are stopped too.
     """
     failures: dict[str, str] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         min(jobs, max(1, len(tasks))), mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
     ) as pool:
-        pending: dict[Future[None], Task] = {
-            pool.submit(execute, batch.task(t.task_id).task): t for t in tasks
-        }
         try:
+            pending = {pool.submit(execute, batch.task(t.task_id).task): t for t in tasks}
             while pending:
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in sorted(done, key=lambda f: pending[f].task_id):

@@ -1,17 +1,20 @@
 """``nadir run``: check, intake, plan, run what is not done, collect, report."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.errors import Interrupted
 from pipeline.formats.atomic import sweep_temporaries
 from pipeline.formats.digest import sha256_file
 from pipeline.formats.samplesheet import read_sheet
+from pipeline.model import Sample
 from pipeline.workflow.audit import append_audit, read_audit
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.collect import collect, write_pages, write_tables
-from pipeline.workflow.config import load_config
+from pipeline.workflow.config import Config, load_config, shipped_panels
 from pipeline.workflow.intake import inspect_inputs
 from pipeline.workflow.local import run_local
 from pipeline.workflow.plan import Task, make_plan, read_plan, write_plan
@@ -81,39 +84,54 @@ def run_batch(
     ------
     SheetRefused, ConfigRefused, InputRefused
         Before any task runs.
+    Interrupted
+        If the user stops it.
     """
     say = progress or Silent()
     batch = Batch(Path(out))
     config = load_config(config_path)
-    samples = read_sheet(sheet, study_id=config.study_id, timepoints=config.timepoint_codes, panels=None)
-    with batch.locked():
-        sweep_temporaries(batch.folder)
-        if batch.audit.exists():
-            read_audit(batch.audit)  # a broken chain is refused before any work, not after it
-        say.stage("checking input files")
-        intake = inspect_inputs(sheet, samples, batch, progress=lambda _: None)
-        plan = make_plan(samples, config, intake.digests)
-        write_plan(batch, plan)
-        waiting = [t for t in plan.tasks if not _is_done(batch, t)]
-        say.planned(len(plan.tasks), len(plan.tasks) - len(waiting))
-        failures = run_local(
-            batch, waiting, jobs=jobs or default_jobs(), finished=lambda t, e: say.finished(t.task_id, e)
-        )
-        say.stage("writing tables and report")
-        collected = collect(batch, plan)
-        tables = write_tables(batch, collected)
-        page = write_pages(batch, plan, config, collected)
-        append_audit(
-            batch.audit,
-            "run",
-            {
-                "plan": plan.fingerprint,
-                "tasks": len(plan.tasks),
-                "skipped": len(plan.tasks) - len(waiting),
-                "failed": sorted(failures),
-                "results": {p.name: sha256_file(p) for p in tables},
-            },
-        )
+    samples = read_sheet(
+        sheet,
+        study_id=config.study_id,
+        timepoints=config.timepoint_codes,
+        panels=shipped_panels(),
+        baseline=config.baseline,
+    )
+    try:
+        with batch.locked():
+            return _run_locked(sheet, batch, config, samples, jobs or default_jobs(), say)
+    except KeyboardInterrupt as stop:
+        raise Interrupted("interrupted; what is done is kept, the same command goes on from there") from stop
+
+
+def _run_locked(
+    sheet: Path, batch: Batch, config: Config, samples: Sequence[Sample], jobs: int, say: Progress
+) -> RunSummary:
+    sweep_temporaries(batch.folder)
+    if batch.audit.exists():
+        read_audit(batch.audit)  # a broken chain is refused before any work, not after it
+    say.stage("checking input files")
+    intake = inspect_inputs(sheet, samples, batch, progress=lambda _: None)
+    plan = make_plan(samples, config, intake.digests)
+    write_plan(batch, plan)
+    waiting = [t for t in plan.tasks if not _is_done(batch, t)]
+    say.planned(len(plan.tasks), len(plan.tasks) - len(waiting))
+    failures = run_local(batch, waiting, jobs=jobs, finished=lambda t, e: say.finished(t.task_id, e))
+    say.stage("writing tables and report")
+    collected = collect(batch, plan)
+    tables = write_tables(batch, collected)
+    page = write_pages(batch, plan, config, collected)
+    append_audit(
+        batch.audit,
+        "run",
+        {
+            "plan": plan.fingerprint,
+            "tasks": len(plan.tasks),
+            "skipped": len(plan.tasks) - len(waiting),
+            "failed": sorted(failures),
+            "results": {p.name: sha256_file(p) for p in tables},
+        },
+    )
     return RunSummary(
         batch=batch.folder,
         report=page,

@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from mrd_ngs.germline import load_germline
 
-from mrd_ngs.call import NgsCalls, call_patient
-from mrd_ngs.evidence import NgsSettings
+from mrd_ngs.call import NgsCalls, call_markers, call_patient
+from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.germline import load_germline
+from mrd_ngs.index_clone import index_markers
 from mrd_ngs.read import read_library
 from mrd_ngs.simulate import (
     LibraryDesign,
@@ -94,6 +96,7 @@ def test_dilution_series_is_recovered(shared_data: Path, tmp_path: Path, make_sa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_interval_covers_and_negatives_stay_negative_end_to_end(tmp_path: Path, make_sample: Make) -> None:
     """Simulated libraries through files: coverage at 1e-4, and no call among look-alikes."""
     rng = np.random.default_rng(11)
@@ -101,25 +104,25 @@ def test_interval_covers_and_negatives_stay_negative_end_to_end(tmp_path: Path, 
     clone, spike_ins = simulate_clone(rng, germline), simulate_spike_ins(rng, germline)
     sheet = tmp_path / "spike_ins.tsv"
     sheet.write_text(spike_in_sheet(spike_ins))
+
+    def library(**design: Any) -> Library:
+        made = simulate_library(
+            LibraryDesign(reads=8000, **design), clone, spike_ins, germline, rng, name="L"
+        )
+        path = tmp_path / "library.fastq.gz"
+        path.write_bytes(made.fastq_gz)
+        return read_library(make_sample(files=(path,), cells=design["cells"], spike_ins=sheet), SETTINGS)
+
+    markers = index_markers(library(cells=20_000, clone_cells=2000, b_cells=500), SETTINGS)
+    assert [m.junction.encode() for m in markers if m.taken] == [clone.junction]
     covered = called = 0
-    replicates = 40
+    replicates, expected, cells = 100, 30.0, 300_000
     for _ in range(replicates):
-        expected = 30.0
-        designs = {
-            "base": LibraryDesign(cells=20_000, clone_cells=2000, b_cells=500, reads=8000),
-            "positive": LibraryDesign(
-                cells=300_000, clone_cells=int(rng.poisson(expected)), b_cells=1000, reads=8000
-            ),
-            "negative": LibraryDesign(
-                cells=300_000, clone_cells=0, b_cells=1000, near_cells=(20, 20), reads=8000
-            ),
-        }
-        for name, design in designs.items():
-            library = simulate_library(design, clone, spike_ins, germline, rng, name=name)
-            (tmp_path / f"{name}.fastq.gz").write_bytes(library.fastq_gz)
-        cells = {name: design.cells for name, design in designs.items()}
-        _, positive, negative = call_series(tmp_path, sheet, cells, make_sample).results
-        covered += positive.ci_low <= expected / 300_000 <= positive.ci_high
-        called += negative.status is Status.DETECTED
-    assert covered >= 34  # 0.95 of 40 less three standard errors (1.4 each)
+        positive = library(cells=cells, clone_cells=int(rng.poisson(expected)), b_cells=1000)
+        negative = library(cells=cells, clone_cells=0, b_cells=1000, near_cells=(20, 20))
+        found, blank = call_markers([positive, negative], markers, settings=SETTINGS).results
+        covered += found.ci_low <= expected / cells <= found.ci_high
+        called += blank.status is Status.DETECTED
+    # 0.95 less three standard errors of 100 libraries (0.0218 each)
+    assert covered >= 88, covered
     assert called == 0
