@@ -6,7 +6,7 @@ DETECTED instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mrd_flow.evidence import FlowEvidence, FlowSettings, TubeEvidence
 from mrd_flow.tubes import tube_agreement
@@ -28,6 +28,7 @@ TARGET_ID = "aberrant_plasma_cells"
 # to CD38 hidden by a therapeutic antibody; "not detected" would then be false. Both numbers
 # are run choices of this project, not published cut-offs.
 _ENOUGH_FOR_A_PLASMA_CELL = 10_000
+_MANY_PLASMA_CELLS = 0.02  # of nucleated cells; marrows without myeloma hold fewer (choice of this project)
 _FEW_PLASMA_CELLS = 1e-4
 
 
@@ -63,8 +64,22 @@ class _Totals:
     lod: float | None
 
 
-def call_patient(evidence: Sequence[FlowEvidence], *, settings: FlowSettings) -> FlowCalls:
-    """Call every sample of a patient; each stands for itself.
+def call_patient(
+    evidence: Sequence[FlowEvidence], *, settings: FlowSettings, baseline: str | None = None
+) -> FlowCalls:
+    """Call every sample of a patient.
+
+    Parameters
+    ----------
+    evidence
+        Samples of one patient.
+    settings
+        Run choices.
+    baseline
+        Code of the time point of diagnosis. The clone is known to be there: where the
+        panel's gate does not hold it, the gate cannot see this clone, and a later sample
+        in which the gate is empty is INDETERMINATE, not negative. None where samples
+        stand alone.
 
     Returns
     -------
@@ -73,11 +88,43 @@ def call_patient(evidence: Sequence[FlowEvidence], *, settings: FlowSettings) ->
     """
     results, gates, flags = [], [], []
     for sample in evidence:
+        diagnosis = _diagnosis(sample, evidence, baseline)
         noted = _flags(sample, settings)
-        results.append(_result(sample, noted, settings))
+        if baseline is not None and not diagnosis:
+            noted.append(_flag(sample, "no_baseline", "it is not known whether the gate sees this clone"))
+        result = _result(sample, noted, settings)
+        unseen = bool(diagnosis) and not any(_holds_the_clone(d, settings) for d in diagnosis)
+        if unseen and result.status is Status.NOT_DETECTED:
+            result = replace(result, status=Status.INDETERMINATE, reason=Reason.CLONE_OUTSIDE_GATE)
+        results.append(result)
         gates += _gate_counts(sample)
         flags += noted
     return FlowCalls(results=tuple(results), gates=tuple(gates), flags=tuple(flags))
+
+
+def _diagnosis(
+    sample: FlowEvidence, evidence: Sequence[FlowEvidence], baseline: str | None
+) -> list[FlowEvidence]:
+    """The samples of diagnosis by the same panel that could be counted."""
+    return [
+        e
+        for e in evidence
+        if e.sample.timepoint == baseline
+        and e.rules.panel == sample.rules.panel
+        and not any(t.mismatch for t in e.tubes)
+    ]
+
+
+def _holds_the_clone(diagnosis: FlowEvidence, settings: FlowSettings) -> bool:
+    """Whether the aberrant gate caught the clone that diagnosis says is there.
+
+    It must be called, and where plasma cells are many (so most are the clone's) the gate
+    must hold at least half of them.
+    """
+    totals = _totals(diagnosis, settings)
+    plasma_cells = sum(t.plasma_cells for t in diagnosis.tubes)
+    many = plasma_cells >= _MANY_PLASMA_CELLS * totals.nucleated
+    return totals.aberrant >= totals.decision_count and not (many and 2 * totals.aberrant < plasma_cells)
 
 
 def _totals(evidence: FlowEvidence, settings: FlowSettings) -> _Totals:
@@ -221,17 +268,17 @@ def _flags(evidence: FlowEvidence, settings: FlowSettings) -> list[Flag]:
     found += [
         (a.code, f"tube {t.tube}: {a.text}") for t in evidence.tubes for a in t.anomalies if not a.grave
     ]
-    sample = evidence.sample
-    return [
-        Flag(
-            patient_id=sample.patient_id,
-            timepoint=sample.timepoint,
-            panel=evidence.rules.panel,
-            code=code,
-            text=text,
-        )
-        for code, text in found
-    ]
+    return [_flag(evidence, code, text) for code, text in found]
+
+
+def _flag(evidence: FlowEvidence, code: str, text: str) -> Flag:
+    return Flag(
+        patient_id=evidence.sample.patient_id,
+        timepoint=evidence.sample.timepoint,
+        panel=evidence.rules.panel,
+        code=code,
+        text=text,
+    )
 
 
 def _thin(tubes: Sequence[TubeEvidence], totals: _Totals, settings: FlowSettings) -> list[tuple[str, str]]:

@@ -20,11 +20,20 @@ from numpy.typing import NDArray
 WORDS, CYS_AT = 6, 320  # V frame: 384 bases, Cys104 at 320
 J_WORDS, TRP_AT = 2, 64  # J frame: 128 bases, Trp/Phe118 at 64
 PAD = 448  # clear bits on either side of a read, so that a frame may hang over its ends
-V_K, J_K, D_K, E_K = 8, 7, 5, 10
+V_K, J_K, D_K, E_K = 8, 7, 5, 8
 MAX_V_TIES, MAX_D_TIES, MAX_J_TIES, MAX_OPS = 64, 16, 16, 24
 LONGEST_CDR3 = 200  # nt downstream of Cys104 in which a J may start
 
 MATCH, MISMATCH, GAP_OPEN, GAP_EXTEND = 2, -3, -12, -1
+CLIPPED, CLIPPED_NEAR_CYS, DEEP_FALL = 12, 6, 14  # what makes a straight V alignment doubtful
+FALL_D = 8  # a D alignment is given up this far below its best score
+# Lowest scores at which a segment is believed. A match scores 2 and a mismatch -3, so that a random
+# alignment scores S with a probability of some m n exp(-0.63 S).
+MIN_V, MIN_J, MIN_PAIR, MIN_V_ALONE, MIN_J_ALONE = 30, 24, 76, 100, 50
+MIN_D, MIN_D_WITH_HEPTAMER, MIN_D_ALONE, MIN_ELEMENT = 14, 16, 24, 50
+FARTHEST_KDE, LONGEST_DJ = 60, 80  # nt of Kde that a join may delete; nt upstream of J in which D is looked for
+SHORTEST, CERTAIN = 30, 150  # a shorter read is not looked at; the other strand is not, from this score on
+HEPTAMER = np.array([1, 0, 1, 3, 2, 3, 2], dtype=np.uint8)
 
 # Columns of a result row; places are 0-based half-open on the coding strand, -1 is "not there".
 (
@@ -58,6 +67,7 @@ class Tables(NamedTuple):
     j_codes: NDArray[np.uint8]  # flat, alleles and then Kde
     j_offsets: NDArray[np.int64]
     j_trp: NDArray[np.int32]
+    j_gene: NDArray[np.int32]
     j_range: NDArray[np.int32]
     j_seed_starts: NDArray[np.int32]
     j_seed_places: NDArray[np.int16]
@@ -66,6 +76,11 @@ class Tables(NamedTuple):
     d_seed_starts: NDArray[np.int32]
     d_seed_allele: NDArray[np.int16]
     d_seed_places: NDArray[np.int16]
+    d_gene: NDArray[np.int32]
+    e_seed_starts: NDArray[np.int32]  # Kde
+    e_seed_places: NDArray[np.int16]
+    i_seed_starts: NDArray[np.int32]  # intron
+    i_seed_places: NDArray[np.int16]
 
 
 class Scratch(NamedTuple):
@@ -85,12 +100,14 @@ class Scratch(NamedTuple):
     dp: NDArray[np.int32]
     path: NDArray[np.int32]  # read place of each frame base
     reverse: NDArray[np.uint8]
+    d_where: NDArray[np.int64]  # read start, read end, germline start of each D
 
 
 def new_scratch(longest: int, tables: Tables) -> Scratch:
     """Working memory for reads up to ``longest`` bases."""
     words = (longest + 2 * PAD) // 64 + 3
     alleles = tables.v_lo.shape[1]
+    most = max(alleles, tables.j_lo.shape[1], len(tables.d_offsets))
     return Scratch(
         lo=np.zeros(words, dtype=np.uint64),
         hi=np.zeros(words, dtype=np.uint64),
@@ -100,12 +117,13 @@ def new_scratch(longest: int, tables: Tables) -> Scratch:
         frame=np.zeros((3, WORDS), dtype=np.uint64),
         mismatches=np.zeros(alleles, dtype=np.int64),
         compared=np.zeros(alleles, dtype=np.int64),
-        total=np.zeros(alleles, dtype=np.int64),
-        piece=np.zeros(alleles, dtype=np.int64),
+        total=np.zeros(most, dtype=np.int64),
+        piece=np.zeros(most, dtype=np.int64),
         trace=np.zeros((512, 160), dtype=np.uint8),
         dp=np.zeros((4, 162), dtype=np.int32),
         path=np.zeros(WORDS * 64, dtype=np.int32),
         reverse=np.zeros(longest + 1, dtype=np.uint8),
+        d_where=np.zeros((len(tables.d_offsets) - 1, 3), dtype=np.int64),
     )
 
 
@@ -488,7 +506,7 @@ def order_ties(total, gene_of, first, last, best, ties):  # type: ignore[no-unty
 def fold(codes, t, scratch, cys, ties):  # type: ignore[no-untyped-def]
     """Align V with gaps where a second diagonal has votes; leaves the folded frame in ``scratch``.
 
-    Returns (found, first frame base aligned, gap score). The alleles likeliest by the best
+    Returns (alignment score or 0, first frame base aligned, its gaps' score). The alleles likeliest by the best
     diagonal of each 64-base piece are aligned in a band over all voted diagonals; the
     best path folds the read, all alleles are compared with the folded read, and the
     winner is aligned once more if it is another.
@@ -502,7 +520,7 @@ def fold(codes, t, scratch, cys, ties):  # type: ignore[no-untyped-def]
             low = min(low, c)
             high = max(high, c)
     if low == high:
-        return False, 0, 0
+        return 0, 0, 0
     alleles = t.v_lo.shape[1]
     for a in range(alleles):
         scratch.total[a] = 0
@@ -527,7 +545,7 @@ def fold(codes, t, scratch, cys, ties):  # type: ignore[no-untyped-def]
     end = min(length, high + 64)
     bands = high - low + 17
     if end - begin > scratch.trace.shape[0] or bands > scratch.trace.shape[1]:
-        return False, 0, 0
+        return 0, 0, 0
     best = 0
     chosen = -1
     first = 0
@@ -560,7 +578,7 @@ def fold(codes, t, scratch, cys, ties):  # type: ignore[no-untyped-def]
             shift = CYS_AT - t.v_cys[a]
             first = shift + follow(scratch.trace, begin, diagonal, i, b, shift, scratch.path)
     if chosen < 0:
-        return False, 0, 0
+        return 0, 0, 0
     folded_frame(codes, scratch.path, scratch.frame)
     gaps = 0
     place = -1
@@ -577,28 +595,549 @@ def fold(codes, t, scratch, cys, ties):  # type: ignore[no-untyped-def]
             gaps += GAP_OPEN + GAP_EXTEND * (scratch.path[f] - place - 2)
         place = scratch.path[f]
         f += 1
-    return True, first, gaps
+    return best, first, gaps
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def steps_of(path, start, end, steps):  # type: ignore[no-untyped-def]
-    """Matches, insertions and deletions of a path over frame [start, end); both ends are pairs."""
+    """Matches, insertions and deletions of a path over frame [start, end); both ends are pairs.
+
+    Returns their number, or -1 if there are more than ``steps`` can hold.
+    """
     count = 0
+    place = -1
     f = start
-    while f < end and count < len(steps):
+    while f < end:
+        if count + 2 > len(steps):
+            return -1
         g = f
         if path[f] < 0:
             while g < end and path[g] < 0:
                 g += 1
             steps[count] = ((g - f) << 2) | OP_DELETION
         else:
+            if place >= 0 and path[f] > place + 1:
+                steps[count] = ((path[f] - place - 1) << 2) | OP_INSERTION
+                count += 1
             while g + 1 < end and path[g + 1] == path[g] + 1:
                 g += 1
+            place = path[g]
             g += 1
             steps[count] = ((g - f) << 2) | OP_MATCH
-            if g < end and path[g] > path[g - 1] + 1 and count + 1 < len(steps):
-                count += 1
-                steps[count] = ((path[g] - path[g - 1] - 1) << 2) | OP_INSERTION
         count += 1
         f = g
     return count
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def annotate_v(codes, t, scratch, row, ties, steps):  # type: ignore[no-untyped-def]
+    """Find and align V; fills the row's V columns and returns V's score (0: none)."""
+    length = len(codes)
+    cys, most = vote(codes, 0, length, V_K, t.v_seed_starts, t.v_seed_places, scratch.v_votes)
+    if most < 2:
+        return 0
+    alleles = t.v_lo.shape[1]
+    straight_frame(scratch, cys)
+    start = max(0, CYS_AT - cys)
+    stop = min(CYS_AT + 3, CYS_AT + length - cys)
+    count_mismatches(scratch.frame, start, CYS_AT + 3, t, scratch.mismatches, scratch.compared)
+    a = 0
+    best = -(1 << 20)
+    for x in range(alleles):
+        score = MATCH * scratch.compared[x] + (MISMATCH - MATCH) * scratch.mismatches[x]
+        if score > best:
+            best = score
+            a = x
+    overlap = scratch.compared[a]
+    begin = max(start, CYS_AT - t.v_cys[a])
+    s, e, score, fall = best_stretch(t.v_lo, t.v_hi, t.v_ok, scratch.frame, a, start, CYS_AT + 3)
+    gaps = 0
+    folded = False
+    if s - begin >= CLIPPED or stop - e >= CLIPPED_NEAR_CYS or fall >= DEEP_FALL or best < overlap:
+        extent = CYS_AT + 3 + tail(t, scratch.frame, a)[0]
+        score = best_stretch(t.v_lo, t.v_hi, t.v_ok, scratch.frame, a, start, extent)[2]
+        aligned, first, gaps = fold(codes, t, scratch, cys, ties)
+        if aligned > score:
+            folded = True
+            start = first
+        else:
+            gaps = 0
+            straight_frame(scratch, cys)
+            if s - begin >= CLIPPED:
+                start = s
+    count, _ = choose_v(t, scratch, start, 0, alleles, ties)
+    a = ties[0]
+    extent = CYS_AT + 3 + tail(t, scratch.frame, a)[0]
+    if folded:
+        s = max(start, CYS_AT - t.v_cys[a])
+        e = extent
+        while s < e and scratch.path[s] < 0:
+            s += 1
+        while s < e and not 0 <= scratch.path[e - 1] < length:
+            e -= 1
+        row[V_OPS] = steps_of(scratch.path, s, e, steps)
+        if s >= e or row[V_OPS] < 0:
+            return 0
+    else:
+        s, e, score, fall = best_stretch(t.v_lo, t.v_hi, t.v_ok, scratch.frame, a, start, extent)
+        for f in range(WORDS * 64):
+            scratch.path[f] = cys - CYS_AT + f
+        row[V_OPS] = 1
+        steps[0] = (e - s) << 2
+        if s >= e:
+            return 0
+    matches = 0
+    mismatches = 0
+    for w in range(WORDS):
+        both = t.v_ok[w, a] & scratch.frame[2, w] & bits_between(s, e, w)
+        differ = ((t.v_lo[w, a] ^ scratch.frame[0, w]) | (t.v_hi[w, a] ^ scratch.frame[1, w])) & both
+        matches += np.int64(popcount(both)) - np.int64(popcount(differ))
+        mismatches += np.int64(popcount(differ))
+    columns = 0
+    for x in range(row[V_OPS]):
+        columns += steps[x] >> 2
+    row[LOCUS] = 0
+    while t.v_range[row[LOCUS] + 1] <= a:
+        row[LOCUS] += 1
+    row[V_TIES] = count
+    row[V_START] = scratch.path[s]
+    row[V_END] = scratch.path[e - 1] + 1
+    row[VG_START] = s - CYS_AT + t.v_cys[a]
+    row[VG_END] = e - CYS_AT + t.v_cys[a]
+    row[V_MATCHES] = matches
+    row[V_COLUMNS] = columns
+    row[V_SCORE] = MATCH * matches + MISMATCH * mismatches + gaps
+    row[CYS] = cys
+    if folded:
+        row[CYS] = anchor_place(scratch.path)
+    return row[V_SCORE]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def anchor_place(path):  # type: ignore[no-untyped-def]
+    """Where the path puts the first base of Cys104, also when a gap swallowed it."""
+    for f in range(CYS_AT, CYS_AT + 3):
+        if path[f] >= 0:
+            return path[f] - (f - CYS_AT)
+    for f in range(CYS_AT - 1, 0, -1):
+        if path[f] >= 0:
+            return path[f] + 1
+    return -1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def annotate_j(codes, t, scratch, row, begin, end, locus, ties, total):  # type: ignore[no-untyped-def]
+    """Find and align J of a locus within [begin, end); fills the row's J columns, returns the score."""
+    length = len(codes)
+    trp, most = vote(codes, begin, end, J_K, t.j_seed_starts, t.j_seed_places, scratch.j_votes)
+    if most < 2:
+        return 0
+    frame = np.zeros((3, J_WORDS), dtype=np.uint64)
+    first = t.j_range[locus]
+    last = t.j_range[locus + 1]
+    best = 0
+    best_trp = -1
+    second = max(2, (most + 1) // 2)
+    best_start = 0
+    best_end = 0
+    for candidate in range(max(begin - 30, trp - length), min(end + 40, length + 60)):
+        if scratch.j_votes[candidate + PAD] < second:
+            continue
+        for w in range(J_WORDS):
+            place = candidate - TRP_AT + 64 * w
+            frame[0, w] = word_at(scratch.lo, place)
+            frame[1, w] = word_at(scratch.hi, place)
+            frame[2, w] = word_at(scratch.ok, place)
+        low = max(0, TRP_AT - candidate + begin)
+        for a in range(first, last):
+            s, e, score, fall = best_stretch(t.j_lo, t.j_hi, t.j_ok, frame, a, low, J_WORDS * 64)
+            if score > best:
+                best = score
+                best_trp = candidate
+    if best <= 0:
+        return 0
+    for w in range(J_WORDS):
+        place = best_trp - TRP_AT + 64 * w
+        frame[0, w] = word_at(scratch.lo, place)
+        frame[1, w] = word_at(scratch.hi, place)
+        frame[2, w] = word_at(scratch.ok, place)
+    low = max(0, TRP_AT - best_trp + begin)
+    for a in range(first, last):
+        total[a] = best_stretch(t.j_lo, t.j_hi, t.j_ok, frame, a, low, J_WORDS * 64)[2]
+    row[J_TIES] = order_ties(total, t.j_gene, first, last, best, ties)
+    a = ties[0]
+    s, e, score, fall = best_stretch(t.j_lo, t.j_hi, t.j_ok, frame, a, low, J_WORDS * 64)
+    matches = 0
+    for w in range(J_WORDS):
+        both = t.j_ok[w, a] & frame[2, w] & bits_between(s, e, w)
+        differ = ((t.j_lo[w, a] ^ frame[0, w]) | (t.j_hi[w, a] ^ frame[1, w])) & both
+        matches += np.int64(popcount(both)) - np.int64(popcount(differ))
+    row[J_START] = s - TRP_AT + best_trp
+    row[J_END] = e - TRP_AT + best_trp
+    row[JG_START] = s - TRP_AT + t.j_trp[a]
+    row[JG_END] = e - TRP_AT + t.j_trp[a]
+    row[J_SCORE] = best
+    row[J_MATCHES] = matches
+    row[J_COLUMNS] = e - s
+    row[TRP] = best_trp
+    return best
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def annotate_d(codes, t, row, begin, end, ties, total, where):  # type: ignore[no-untyped-def]
+    """Find D within [begin, end); fills the row's D columns, returns the score.
+
+    Each exact word of five bases is extended both ways; bases beyond [begin, end) are V's and J's.
+    """
+    best = 0
+    alleles = len(t.d_offsets) - 1
+    for a in range(alleles):
+        total[a] = 0
+    mask = (1 << (2 * D_K)) - 1
+    word = 0
+    clean = 0
+    for i in range(begin, end):
+        code = codes[i]
+        if code > 3:
+            clean = 0
+            continue
+        word = ((word << 2) | code) & mask
+        clean += 1
+        if clean < D_K:
+            continue
+        start = i - D_K + 1
+        for x in range(t.d_seed_starts[word], t.d_seed_starts[word + 1]):
+            a = t.d_seed_allele[x]
+            place = t.d_seed_places[x]
+            offset = t.d_offsets[a]
+            if start > begin and place > 0 and codes[start - 1] == t.d_codes[offset + place - 1]:
+                continue  # this run of matches was extended from its first word
+            size = t.d_offsets[a + 1] - offset
+            score = D_K * MATCH
+            top = score
+            right = D_K
+            k = D_K
+            while start + k < end and place + k < size and score > top - FALL_D:
+                score += MATCH if codes[start + k] == t.d_codes[offset + place + k] else MISMATCH
+                k += 1
+                if score > top:
+                    top = score
+                    right = k
+            score = top
+            left = 0
+            k = 1
+            while start - k >= begin and place - k >= 0 and score > top - FALL_D:
+                score += MATCH if codes[start - k] == t.d_codes[offset + place - k] else MISMATCH
+                if score > top:
+                    top = score
+                    left = k
+                k += 1
+            if top > total[a]:
+                total[a] = top
+                best = max(best, top)
+                where[a, 0] = start - left
+                where[a, 1] = start + right
+                where[a, 2] = place - left
+    if best < MIN_D:
+        return 0
+    row[D_TIES] = order_ties(total, t.d_gene, 0, alleles, best, ties)
+    a = ties[0]
+    row[D_START] = where[a, 0]
+    row[D_END] = where[a, 1]
+    row[DG_START] = where[a, 2]
+    row[DG_END] = where[a, 2] + where[a, 1] - where[a, 0]
+    row[D_SCORE] = best
+    row[D_COLUMNS] = where[a, 1] - where[a, 0]
+    row[D_MATCHES] = 0
+    shift = t.d_offsets[a] + where[a, 2] - where[a, 0]
+    for i in range(where[a, 0], where[a, 1]):
+        row[D_MATCHES] += codes[i] == t.d_codes[shift + i]
+    return best
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def part(codes, t, row, v, j, v_steps):  # type: ignore[no-untyped-def]
+    """Share bases that both V and J claim: the split with fewest mismatches, J the longer of equals."""
+    begin = row[J_START]
+    end = row[V_END]
+    if end <= begin:
+        return
+    last = v_steps[row[V_OPS] - 1] >> 2
+    begin = max(begin, end - last + 1)
+    shift_v = t.v_offsets[v] + row[VG_END] - row[V_END]
+    shift_j = t.j_offsets[j] + row[JG_START] - row[J_START]
+    wrong_v = 0
+    wrong_j = 0
+    for i in range(begin, end):
+        wrong_j += codes[i] != t.j_codes[shift_j + i]
+    fewest = wrong_j
+    split = begin
+    for i in range(begin, end):
+        wrong_v += codes[i] != t.v_codes[shift_v + i]
+        wrong_j -= codes[i] != t.j_codes[shift_j + i]
+        if wrong_v + wrong_j < fewest:
+            fewest = wrong_v + wrong_j
+            split = i + 1
+    for i in range(split, end):
+        same = codes[i] == t.v_codes[shift_v + i]
+        row[V_MATCHES] -= same
+        row[V_SCORE] -= MATCH if same else MISMATCH
+    row[V_COLUMNS] -= end - split
+    v_steps[row[V_OPS] - 1] -= (end - split) << 2
+    row[VG_END] -= end - split
+    row[V_END] = split
+    for i in range(row[J_START], split):
+        same = codes[i] == t.j_codes[shift_j + i]
+        row[J_MATCHES] -= same
+        row[J_SCORE] -= MATCH if same else MISMATCH
+    row[J_COLUMNS] -= split - row[J_START]
+    row[JG_START] += split - row[J_START]
+    row[J_START] = split
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def judge(codes, row, v_steps, v_size, j_size):  # type: ignore[no-untyped-def]
+    """Junction, reading frame, stop codon, productive."""
+    length = len(codes)
+    cys = row[CYS]
+    trp = row[TRP]
+    row[IN_FRAME : COMPLETE + 1] = -1
+    if row[KIND] == D_J or row[KIND] == V_KDE or row[KIND] == INTRON_KDE:
+        row[PRODUCTIVE] = 0
+        row[COMPLETE] = 0
+        return
+    if row[KIND] == V_J and 0 <= cys and trp + 3 <= length and trp >= cys + 3:
+        row[JUNCTION_START] = cys
+        row[JUNCTION_END] = trp + 3
+    if row[KIND] == V_J:
+        row[IN_FRAME] = (trp - cys) % 3 == 0
+    row[FRAMESHIFT] = 0
+    for x in range(row[V_OPS]):
+        if v_steps[x] & 3 != OP_MATCH and (v_steps[x] >> 2) % 3 != 0:
+            row[FRAMESHIFT] = 1
+    row[STOP] = 0
+    end = row[J_END] if row[KIND] == V_J else row[V_END]
+    i = row[V_START] + (cys - row[V_START]) % 3
+    while i + 3 <= end:
+        if is_stop(codes[i], codes[i + 1], codes[i + 2]):
+            row[STOP] = 1
+        i += 3
+    row[COMPLETE] = row[KIND] == V_J and row[VG_START] == 0 and row[JG_END] >= j_size - 1
+    if row[STOP] == 1 or row[FRAMESHIFT] == 1 or row[IN_FRAME] == 0:
+        row[PRODUCTIVE] = 0
+    elif row[JUNCTION_START] >= 0:
+        row[PRODUCTIVE] = 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def is_stop(first, second, third):  # type: ignore[no-untyped-def]
+    """TAA, TAG or TGA, in codes."""
+    return first == 3 and ((second == 0 and (third == 0 or third == 2)) or (second == 2 and third == 0))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def find_element(codes, gene, begin, end, starts, places, votes):  # type: ignore[no-untyped-def]
+    """Best stretch of one long germline element: score, read start and end, germline start, matches."""
+    length = len(codes)
+    diagonal, most = vote(codes, begin, end, E_K, starts, places, votes)
+    if most < 4:
+        return 0, 0, 0, 0, 0
+    best = 0
+    best_start = 0
+    best_end = 0
+    run = 0
+    low = max(begin, diagonal)
+    run_start = low
+    for i in range(low, min(end, diagonal + len(gene), length)):
+        if codes[i] < 4:
+            run += MATCH if codes[i] == gene[i - diagonal] else MISMATCH
+        if run <= 0:
+            run = 0
+            run_start = i + 1
+        elif run > best:
+            best = run
+            best_start = run_start
+            best_end = i + 1
+    matches = 0
+    for i in range(best_start, best_end):
+        matches += codes[i] == gene[i - diagonal]
+    return best, best_start, best_end, best_start - diagonal, matches
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def annotate_kde(codes, t, scratch, row, begin, end, ties):  # type: ignore[no-untyped-def]
+    """Kde within [begin, end), in the row's J columns; returns its score."""
+    kde = len(t.j_offsets) - 2
+    gene = t.j_codes[t.j_offsets[kde] : t.j_offsets[kde + 1]]
+    score, s, e, g, matches = find_element(
+        codes, gene, begin, end, t.e_seed_starts, t.e_seed_places, scratch.j_votes
+    )
+    if score < MIN_ELEMENT or g > FARTHEST_KDE:
+        return 0
+    row[J_START] = s
+    row[J_END] = e
+    row[JG_START] = g
+    row[JG_END] = g + e - s
+    row[J_SCORE] = score
+    row[J_MATCHES] = matches
+    row[J_COLUMNS] = e - s
+    row[J_TIES] = 1
+    row[TRP] = -1
+    ties[0] = kde
+    return score
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def like_heptamer(codes, place):  # type: ignore[no-untyped-def]
+    """Whether the bases before ``place`` are a recombination heptamer, CACTGTG with one change allowed."""
+    if place < 7:
+        return False
+    same = 0
+    for k in range(7):
+        same += codes[place - 7 + k] == HEPTAMER[k]
+    return same >= 6
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def clear(row):  # type: ignore[no-untyped-def]
+    """An empty result row."""
+    row[:] = -1
+    row[KIND] = NONE
+    row[V_TIES] = 0
+    row[D_TIES] = 0
+    row[J_TIES] = 0
+    row[V_OPS] = 0
+    row[J_OPS] = 0
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def annotate_strand(codes, t, scratch, row, v_ties, d_ties, j_ties, v_steps):  # type: ignore[no-untyped-def]
+    """Annotate one strand of one read; returns the score of what was found, 0 for nothing."""
+    length = len(codes)
+    clear(row)
+    pack(codes, length, scratch.lo, scratch.hi, scratch.ok)
+    v = annotate_v(codes, t, scratch, row, v_ties, v_steps)
+    if v >= MIN_V:
+        cys = row[CYS]
+        begin = min(max(cys + 3, row[V_START] + 1), length)
+        end = min(length, cys + LONGEST_CDR3 + 64)
+        j = 0
+        if begin < end:
+            j = annotate_j(codes, t, scratch, row, begin, end, row[LOCUS], j_ties, scratch.piece)
+        if j >= MIN_J and v + j >= MIN_PAIR:
+            row[KIND] = V_J
+            part(codes, t, row, v_ties[0], j_ties[0], v_steps)
+            if row[LOCUS] == 0:
+                annotate_d(codes, t, row, row[V_END], row[J_START], d_ties, scratch.piece, scratch.d_where)
+            judge(codes, row, v_steps, 0, t.j_offsets[j_ties[0] + 1] - t.j_offsets[j_ties[0]])
+            return v + j
+        row[J_START : J_OPS + 1] = -1
+        row[J_TIES] = 0
+        row[J_OPS] = 0
+        row[TRP] = -1
+        if row[LOCUS] == 1 and begin < length:
+            kde = annotate_kde(codes, t, scratch, row, row[V_START] + 1, length, j_ties)
+            if kde > 0:
+                row[KIND] = V_KDE
+                part(codes, t, row, v_ties[0], j_ties[0], v_steps)
+                judge(codes, row, v_steps, 0, 0)
+                return v + kde
+        if v >= MIN_V_ALONE:
+            row[KIND] = V_ONLY
+            judge(codes, row, v_steps, 0, 0)
+            return v
+    clear(row)
+    score = annotate_intron_kde(codes, t, scratch, row, v_ties, j_ties, v_steps)
+    if score > 0:
+        return score
+    clear(row)
+    return annotate_dj(codes, t, scratch, row, d_ties, j_ties)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def annotate_intron_kde(codes, t, scratch, row, v_ties, j_ties, v_steps):  # type: ignore[no-untyped-def]
+    """The intron signal's flank joined to Kde."""
+    intron = len(t.v_offsets) - 2
+    gene = t.v_codes[t.v_offsets[intron] : t.v_offsets[intron + 1]]
+    score, s, e, g, matches = find_element(
+        codes, gene, 0, len(codes), t.i_seed_starts, t.i_seed_places, scratch.v_votes
+    )
+    if score < MIN_ELEMENT:
+        return 0
+    row[V_START] = s
+    row[V_END] = e
+    row[VG_START] = g
+    row[VG_END] = g + e - s
+    row[V_SCORE] = score
+    row[V_MATCHES] = matches
+    row[V_COLUMNS] = e - s
+    row[V_TIES] = 1
+    row[V_OPS] = 1
+    v_steps[0] = (e - s) << 2
+    v_ties[0] = intron
+    row[LOCUS] = 1
+    kde = annotate_kde(codes, t, scratch, row, s + 1, len(codes), j_ties)
+    if kde == 0:
+        return 0
+    row[KIND] = INTRON_KDE
+    part(codes, t, row, intron, j_ties[0], v_steps)
+    judge(codes, row, v_steps, 0, 0)
+    return score + kde
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def annotate_dj(codes, t, scratch, row, d_ties, j_ties):  # type: ignore[no-untyped-def]
+    """An incomplete rearrangement: D joined to J, no V.
+
+    D's 5' end is as in the germline, behind its heptamer; without that end a longer D is
+    asked for. A J behind its own heptamer is not rearranged.
+    """
+    score = annotate_j(codes, t, scratch, row, 0, len(codes), 0, j_ties, scratch.piece)
+    if score < MIN_J_ALONE or (row[JG_START] <= 1 and like_heptamer(codes, row[J_START] - row[JG_START])):
+        return 0
+    begin = max(0, row[J_START] - LONGEST_DJ)
+    d = annotate_d(codes, t, row, begin, row[J_START], d_ties, scratch.piece, scratch.d_where)
+    if d < MIN_D_WITH_HEPTAMER:
+        return 0
+    if d < MIN_D_ALONE and not (row[DG_START] == 0 and like_heptamer(codes, row[D_START])):
+        return 0
+    row[KIND] = D_J
+    row[LOCUS] = 0
+    judge(codes, row, j_ties, 0, 0)
+    return score + d
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def complement(codes, other):  # type: ignore[no-untyped-def]
+    """The other strand of ``codes``, in ``other``."""
+    length = len(codes)
+    for i in range(length):
+        code = codes[length - 1 - i]
+        other[i] = 3 - code if code < 4 else 4
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def annotate_batch(codes, offsets, t, scratch, rows, v_ties, d_ties, j_ties, v_steps):  # type: ignore[no-untyped-def]
+    """Annotate reads; ``codes`` (flat, cut at ``offsets``) is turned to the coding strand in place."""
+    for r in range(len(offsets) - 1):
+        read = codes[offsets[r] : offsets[r + 1]]
+        length = len(read)
+        row = rows[r]
+        clear(row)
+        row[REV] = 0
+        if length < SHORTEST:
+            continue
+        forward = annotate_strand(read, t, scratch, row, v_ties[r], d_ties[r], j_ties[r], v_steps[r])
+        if forward >= CERTAIN:
+            row[REV] = 0
+            continue
+        other = scratch.reverse[:length]
+        complement(read, other)
+        backward = annotate_strand(other, t, scratch, row, v_ties[r], d_ties[r], j_ties[r], v_steps[r])
+        if backward > forward:
+            row[REV] = 1
+            read[:] = other
+        else:
+            if forward > 0:
+                annotate_strand(read, t, scratch, row, v_ties[r], d_ties[r], j_ties[r], v_steps[r])
+            row[REV] = 0

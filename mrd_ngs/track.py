@@ -49,10 +49,18 @@ class Track:
 
     @property
     def has_foreign_neighbours(self) -> bool:
-        """Whether more reads lie at one mismatch than errors in the clone's own reads give (3 sd)."""
-        rate = 0.0 if self.calibration is None else self.calibration.error_rate
-        own = _own_errors(self.window.exact, len(self.marker.sequence), rate)
-        return self.window.one_mismatch > own + 3 * math.sqrt(max(own, 1.0))
+        """Whether more reads lie at one mismatch than errors in the clone's own reads give.
+
+        By three standard deviations, those of the error rate included: it rests on the
+        spike-ins' own errors, of which a shallow library has few.
+        """
+        own, variance = 0.0, 1.0
+        if self.calibration is not None:
+            window_nt, rate = len(self.marker.sequence), self.calibration.error_rate
+            own = _own_errors(self.window.exact, window_nt, rate)
+            spike_in_errors = _own_errors(self.calibration.reads, window_nt, rate)
+            variance = max(1.0, own + own**2 / spike_in_errors)
+        return self.window.one_mismatch > own + 3 * math.sqrt(variance)
 
 
 def track_marker(library: Library, marker: Marker, settings: NgsSettings) -> Track:

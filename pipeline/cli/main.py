@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.cli.batch import report, run, status, step, why
 from pipeline.cli.check import check
 from pipeline.cli.demo import demo
-from pipeline.errors import NadirError
+from pipeline.errors import NadirError, SheetRefused, printable
 
 __all__ = ["app", "main"]
 
@@ -54,6 +54,15 @@ def main() -> None:
     """Run the command line; every refusal becomes one message on stderr and its exit code."""
     try:
         app()
+    except SheetRefused as error:
+        for problem in error.problems:
+            where = f", column '{problem.column}'" if problem.column else ""
+            typer.echo(f"line {problem.line}{where}: {problem.cause}. Remedy: {problem.remedy}.", err=True)
+        count = len(error.problems)
+        typer.echo(
+            f"nadir: {printable(str(error.path))}: {count} problem{'s' if count > 1 else ''}", err=True
+        )
+        sys.exit(error.exit_code)
     except NadirError as error:
         notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
         typer.echo(f"nadir: {error}{notes}", err=True)

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     EXPLAINED_BY_BACKGROUND = "explained_by_background"
     NO_TRACKABLE_CLONE = "no_trackable_clone"
     NO_BASELINE = "no_baseline"
+    CLONE_OUTSIDE_GATE = "clone_outside_gate"
     NO_CELLS = "no_cells"
     TOO_FEW_CELLS = "too_few_cells"
     CELLS_UNKNOWN = "cells_unknown"

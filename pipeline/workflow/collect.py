@@ -91,7 +91,7 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected) 
                 for name, digest in t.inputs.items()
             ),
         ),
-        notes=tuple(f"Task {t.task_id} has no result: {_why(batch, t)}" for t in tasks),
+        notes=plan.left_out + tuple(f"Task {t.task_id} has no result: {_why(batch, t)}" for t in tasks),
         patient_notes=tuple(
             PatientNote(patient_id=t.patient_id, text=f"{t.assay} has no result: {_why(batch, t)}")
             for t in tasks

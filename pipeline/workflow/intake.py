@@ -5,7 +5,7 @@ rerun hashes it again (content decides, never a time stamp) but need not test it
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,7 @@ class Intake:
     unverified: tuple[str, ...]
 
 
-def inspect_inputs(
-    sheet: Path, samples: Sequence[Sample], batch: Batch, *, progress: Callable[[str], None]
-) -> Intake:
+def inspect_inputs(sheet: Path, samples: Sequence[Sample], batch: Batch) -> Intake:
     """Hash and test every input file of a sheet.
 
     Parameters
@@ -40,8 +38,6 @@ def inspect_inputs(
         Its rows.
     batch
         Where intake.json lies.
-    progress
-        Called with a file's name before it is read.
 
     Raises
     ------
@@ -54,13 +50,13 @@ def inspect_inputs(
     passed: set[str] = set()
     problems: list[Problem] = []
     for sample in samples:
-        progress(f"{sample.patient_id} {sample.timepoint} {sample.method}")
         found = _digest_sample(sample, digests, unverified, problems)
         key = f"{sample.assay} {' '.join(found)}"
         if len(found) < len(sample.files):
             continue
         if key in known or _undamaged(sample, problems):
             passed.add(key)
+    problems += _copies(samples, digests)
     write_json(batch.intake, sorted(passed | known))
     if problems:
         raise SheetRefused(sheet, problems)
@@ -104,6 +100,21 @@ def _undamaged(sample: Sample, problems: list[Problem]) -> bool:
         )
         return False
     return True
+
+
+def _copies(samples: Sequence[Sample], digests: dict[Path, str]) -> list[Problem]:
+    """Files of equal content under two names: one of two samples would be another's."""
+    first: dict[tuple[str, str], tuple[Sample, int]] = {}
+    problems = []
+    for sample in samples:
+        for number, path in enumerate(sample.files):
+            if path not in digests:
+                continue
+            other, other_number = first.setdefault((sample.assay, digests[path]), (sample, number))
+            if (other, other_number) != (sample, number) and other.files[other_number] != path:
+                cause = f"the same content as {other.files[other_number].name} of line {other.line}"
+                problems.append(_problem(sample, number, "copied_file", cause))
+    return problems
 
 
 def _problem(sample: Sample, number: int, code: str, cause: str) -> Problem:

@@ -6,6 +6,7 @@ source code of the packages it uses; not where the files lie, and no clock.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,9 +21,9 @@ from pipeline.formats.records import from_json, to_json
 from pipeline.model import Assay, Sample
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.config import Config
-from pipeline.workflow.steps import Step, step_for
+from pipeline.workflow.steps import Step, step_for, steps
 
-__all__ = ["Plan", "Task", "code_digest", "make_plan", "read_plan", "read_task", "write_plan"]
+__all__ = ["Plan", "Task", "code_digest", "make_plan", "read_plan", "read_task", "runnable", "write_plan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +64,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All tasks of a batch, patients in the sheet's order."""
+    """All tasks of a batch, patients in the sheet's order.
+
+    ``left_out`` says in words which samples no step can analyse yet.
+    """
 
     study_id: str
     config_path: Path | None
     config_sha256: str
     tasks: tuple[Task, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -92,14 +97,9 @@ def make_plan(
         The batch's configuration.
     digests
         SHA-256 of every file that a sample names.
-
-    Raises
-    ------
-    UsageError
-        If a sample's assay cannot be run yet.
     """
     groups: dict[tuple[str, Assay], list[Sample]] = {}
-    for sample in samples:
+    for sample in runnable(samples):
         groups.setdefault((sample.patient_id, sample.assay), []).append(sample)
     order = {code: i for i, code in enumerate(config.timepoint_codes)}
     tasks = []
@@ -111,6 +111,24 @@ def make_plan(
         config_path=config.path,
         config_sha256=config.sha256,
         tasks=tuple(tasks),
+        left_out=_left_out(samples),
+    )
+
+
+def runnable(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """The samples whose assay has a step."""
+    assays = {step.assay for step in steps()}
+    return tuple(s for s in samples if s.assay in assays)
+
+
+def _left_out(samples: Sequence[Sample]) -> tuple[str, ...]:
+    counts = Counter(s.assay for s in samples)
+    for sample in runnable(samples):
+        counts[sample.assay] -= 1
+    return tuple(
+        f"{count} sample{'s' if count > 1 else ''} of {assay} left out: not analysed by this version yet"
+        for assay, count in sorted(counts.items())
+        if count
     )
 
 
@@ -161,6 +179,7 @@ def write_plan(batch: Batch, plan: Plan) -> None:
             "config_path": None if plan.config_path is None else str(plan.config_path),
             "config_sha256": plan.config_sha256,
             "fingerprint": plan.fingerprint,
+            "left_out": list(plan.left_out),
             "tasks": [{"task_id": t.task_id, "fingerprint": t.fingerprint} for t in plan.tasks],
         },
     )
@@ -204,6 +223,7 @@ def read_plan(batch: Batch) -> Plan:
             config_path=None if value["config_path"] is None else Path(value["config_path"]),
             config_sha256=value["config_sha256"],
             tasks=tuple(read_task(batch.task(t).task) for t in task_ids),
+            left_out=tuple(value["left_out"]),
         )
     except (KeyError, TypeError) as error:
         raise DamagedFile(f"not a plan ({error})", path=batch.plan) from error

@@ -17,7 +17,7 @@ from pipeline.workflow.collect import collect, write_pages, write_tables
 from pipeline.workflow.config import Config, load_config, shipped_panels
 from pipeline.workflow.intake import inspect_inputs
 from pipeline.workflow.local import run_local
-from pipeline.workflow.plan import Task, make_plan, read_plan, write_plan
+from pipeline.workflow.plan import Task, make_plan, read_plan, runnable, write_plan
 from pipeline.workflow.task import read_done
 
 __all__ = ["Progress", "RunSummary", "Silent", "default_jobs", "run_batch", "write_report_of"]
@@ -111,9 +111,11 @@ def _run_locked(
     if batch.audit.exists():
         read_audit(batch.audit)  # a broken chain is refused before any work, not after it
     say.stage("checking input files")
-    intake = inspect_inputs(sheet, samples, batch, progress=lambda _: None)
+    intake = inspect_inputs(sheet, runnable(samples), batch)
     plan = make_plan(samples, config, intake.digests)
     write_plan(batch, plan)
+    for line in plan.left_out:
+        say.stage(line)
     waiting = [t for t in plan.tasks if not _is_done(batch, t)]
     say.planned(len(plan.tasks), len(plan.tasks) - len(waiting))
     failures = run_local(batch, waiting, jobs=jobs, finished=lambda t, e: say.finished(t.task_id, e))

@@ -125,9 +125,9 @@ def _run_ngs(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOut
     return StepOutput(mrd=calls.results, markers=calls.markers)
 
 
-def _run_flow(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:  # noqa: ARG001
+def _run_flow(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:
     from mrd_flow.call import call_patient
     from mrd_flow.read import read_sample
 
-    calls = call_patient([read_sample(s, settings) for s in samples], settings=settings)
+    calls = call_patient([read_sample(s, settings) for s in samples], settings=settings, baseline=baseline)
     return StepOutput(mrd=calls.results, gates=calls.gates)

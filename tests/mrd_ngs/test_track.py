@@ -134,3 +134,14 @@ def test_look_alikes_raise_the_decision_count_and_are_never_added(
     assert not many.is_called
     assert many.has_foreign_neighbours
     assert not few.has_foreign_neighbours
+
+
+def test_the_clones_own_errors_are_no_look_alikes(
+    make_library: Callable[..., Library], make_marker: Callable[..., Marker], neighbour: bytes
+) -> None:
+    # 80 bases at the floor of 0.0002: 160 erroneous reads expected of 10,000, known to a quarter only
+    own = track_marker(make_library(clone=10_000, others={neighbour: 190}), make_marker(), NgsSettings())
+    assert not own.has_foreign_neighbours
+    assert own.decision_reads == 2
+    more = track_marker(make_library(clone=10_000, others={neighbour: 600}), make_marker(), NgsSettings())
+    assert more.has_foreign_neighbours

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mrd_flow.panel import load_panel
+from mrd_flow.simulate import simulate_tube
 from pipeline.errors import DamagedFile, InputRefused, SheetRefused, UsageError
 from pipeline.formats.records import read_parquet
 from pipeline.model import MrdResult, Status
@@ -83,7 +85,14 @@ def test_changed_input_reruns_its_task_only_and_why_says_so(small_batch, done, f
     (small_batch.folder / "asct.fcs").write_bytes((flow_files / "mnt.fcs").read_bytes()[:-48])
     with pytest.raises(SheetRefused, match=r"asct\.fcs"):
         run(small_batch, done)
-    (small_batch.folder / "asct.fcs").write_bytes((flow_files / "base.fcs").read_bytes())
+    simulate_tube(
+        small_batch.folder / "asct.fcs",
+        load_panel("srl"),
+        0,
+        events=8_000,
+        aberrant_fraction=0.02,
+        rng=np.random.default_rng(8),
+    )
     states = {s.task_id: s.state for s in task_states(done)}
     assert states == {"P01.flow": "done", "P02.flow": "done"}
     summary = run(small_batch, done)
@@ -136,6 +145,21 @@ def test_stated_digest_is_compared(small_batch, tmp_path):
     with pytest.raises(SheetRefused, match="SHA-256 is not the one stated") as caught:
         run(small_batch, tmp_path / "batch")
     assert len(caught.value.problems) == 3
+
+
+def test_copy_of_a_file_under_another_name_is_refused(small_batch, tmp_path):
+    (small_batch.folder / "mnt.fcs").write_bytes((small_batch.folder / "base.fcs").read_bytes())
+    with pytest.raises(SheetRefused, match=r"mnt\.fcs: the same content as base\.fcs of line 2"):
+        run(small_batch, tmp_path / "batch")
+
+
+def test_samples_of_an_assay_that_cannot_run_yet_are_left_out_and_said_so(small_batch, tmp_path):
+    (small_batch.folder / "x.bam").write_bytes(b"BAM")
+    with small_batch.sheet.open("a") as sheet:
+        sheet.write("P01,BASE,2025-01-10,plasma,cfdna,x.bam,,R1,,,,,F\n")
+    summary = run(small_batch, tmp_path / "batch")
+    assert (summary.tasks, summary.failures) == (2, {})
+    assert "1 sample of cfdna left out" in summary.report.read_text()
 
 
 def test_input_that_changes_between_planning_and_work_is_refused(small_batch, done):
