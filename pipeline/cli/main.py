@@ -58,10 +58,7 @@ def main() -> None:
         for problem in error.problems:
             where = f", column '{problem.column}'" if problem.column else ""
             typer.echo(f"line {problem.line}{where}: {problem.cause}. Remedy: {problem.remedy}.", err=True)
-        count = len(error.problems)
-        typer.echo(
-            f"nadir: {printable(str(error.path))}: {count} problem{'s' if count > 1 else ''}", err=True
-        )
+        typer.echo(f"nadir: {printable(str(error.path))}: problems: {len(error.problems)}", err=True)
         sys.exit(error.exit_code)
     except NadirError as error:
         notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))

@@ -103,10 +103,10 @@ def _source(text: str) -> str:
 
 
 def _own(text: str) -> Any:
-    """Mark text written by this package as markup. Never for anything from ``data``."""
+    """Mark as markup what this package wrote or has escaped. Never for anything from ``data``."""
     from markupsafe import Markup
 
-    return Markup(text)  # noqa: S704 - style and script hold no data but checked identifiers
+    return Markup(text)  # noqa: S704 - written here, or escaped before
 
 
 def _environment(wording: Wording) -> "Environment":
@@ -121,7 +121,9 @@ def _environment(wording: Wording) -> "Environment":
         lstrip_blocks=True,
     )
     environment.globals.update(t=wording.texts, wording=wording)
-    environment.filters.update(count=format_count, threshold=format_threshold, css=_css_string)
+    environment.filters.update(
+        count=format_count, threshold=format_threshold, css=_css_string, unbroken=_unbroken
+    )
     return environment
 
 
@@ -134,6 +136,14 @@ def _showable(value: Any) -> Any:
     if isinstance(value, Markup):
         return value
     return _UNSHOWABLE.sub("\ufffd", str(value))
+
+
+def _unbroken(text: str) -> Any:
+    """A text, escaped, in which no line ends inside a number such as ``4.1e-3``."""
+    from markupsafe import escape
+
+    numbers = r"(?:&lt; )?\b\d[\d.]*e-\d+"
+    return _own(re.sub(numbers, r'<span class="nb">\g<0></span>', str(escape(_showable(text)))))
 
 
 def _css_string(text: str) -> Any:

@@ -1,6 +1,7 @@
 """What a patient's page and its JSON say."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from pipeline.formats.records import to_json
@@ -77,11 +78,13 @@ def result_json(row: ResultRow) -> dict[str, Any]:
 
 
 def latest(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """The last result of each method, target and material, in the order of the methods."""
-    last: dict[tuple[int, str, str], ResultRow] = {}
-    for row in sorted(rows, key=lambda r: (r.result.collected_on, r.visit)):
-        last[row.style.number, row.result.target_id, row.result.material] = row
-    return [last[key] for key in sorted(last)]
+    """Results of the last visit at which each method looked at each target, by method."""
+    last: dict[tuple[int, str], tuple[date, int]] = {}
+    for row in rows:
+        key, visit = (row.style.number, row.result.target_id), (row.result.collected_on, row.visit)
+        last[key] = max(visit, last.get(key, visit))
+    found = [r for r in rows if last[r.style.number, r.result.target_id] == (r.result.collected_on, r.visit)]
+    return sorted(found, key=lambda r: (r.style.number, r.result.target_id, r.result.material))
 
 
 def method_versions(rows: Sequence[ResultRow]) -> list[tuple[str, str]]:
@@ -90,7 +93,7 @@ def method_versions(rows: Sequence[ResultRow]) -> list[tuple[str, str]]:
 
 
 def _markers(data: ReportData, patient_id: str) -> list[Marker]:
-    """This patient's candidates, tracked ones first."""
+    """Candidates of one patient, tracked ones first."""
     own = [m for m in data.markers if m.patient_id == patient_id]
     return sorted(own, key=lambda m: (not m.taken, m.locus, -m.reads, m.target_id))
 

@@ -50,6 +50,7 @@ class ResultRow:
     style: MethodStyle
     visit: int
     visit_label: str
+    target: str
     material: str
     status: str
     value: str
@@ -105,6 +106,7 @@ def _row(
         style=style,
         visit=visit,
         visit_label=label,
+        target=wording.target(result.target_id),
         material=str(wording.texts["material"][result.material.value]),
         status=str(wording.texts["status"][result.status.value]),
         value=f"< {format_fraction(result.lod)}" if bound else format_fraction(result.value),

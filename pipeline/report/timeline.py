@@ -6,12 +6,13 @@ not detected is a hollow sign at the sample's limit of detection with an arrow d
 a bound, never a zero.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.model import Status, format_fraction
+from pipeline.model import Material, Status
 from pipeline.report.rows import MethodStyle, ResultRow
 from pipeline.report.wording import format_threshold
 
@@ -27,12 +28,16 @@ _LABEL_LENGTH = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One visit: where its signs stand, and where its date lies on the ruler below."""
+    """One visit: where its signs stand, and where its date lies on the ruler below.
+
+    ``material`` is named where it is not marrow.
+    """
 
     timepoint: str
     collected_on: date
     x: float
     ruler_x: float
+    material: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +112,17 @@ def timeline(rows: Sequence[ResultRow], thresholds: Sequence[float]) -> Timeline
     absent = any(m.kind == "absent" for m in marks)
     bottom = TOP + PLOT_HEIGHT
     code_y = bottom + (48 if absent else 24)
+    ruler_y = code_y + (56 if any(c.material for c in columns) else 42)
     return Timeline(
         width=WIDTH,
-        height=code_y + 72,
+        height=ruler_y + 30,
         left=LEFT,
         right=WIDTH - RIGHT,
         plot_top=TOP,
         plot_bottom=bottom,
         absent_y=bottom + 18 if absent else None,
         code_y=code_y,
-        ruler_y=code_y + 42,
+        ruler_y=ruler_y,
         decades=tuple(
             Label(text="1" if d == 0 else f"1e{d}", x=LEFT, y=_y(10.0**d, floor)) for d in range(floor, 1)
         ),
@@ -153,7 +159,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
         pools.append((mean, size))
     levels = [mean for mean, size in pools for _ in range(size)]
     top = high - (len(wanted) - 1) * gap
-    return [round(min(max(level, low), top) + i * gap, 2) for i, level in enumerate(levels)]
+    return [round(float(min(max(level, low), top) + i * gap), 2) for i, level in enumerate(levels)]
 
 
 def _floor_decade(rows: Sequence[ResultRow]) -> int:
@@ -172,15 +178,27 @@ def _columns(rows: Sequence[ResultRow]) -> tuple[Column, ...]:
     first, last = visits[0][0], visits[-1][0]
     scale = (_LAST_COLUMN - _FIRST_COLUMN) / max(1, (last - first).days)
     true = [_FIRST_COLUMN + (day - first).days * scale for day, _, _ in visits]
-    placed = spread(true, max(76.0, lanes * _LANE + 14), _FIRST_COLUMN, _LAST_COLUMN)
+    placed = spread(true, max(84.0, lanes * _LANE + 14), _FIRST_COLUMN, _LAST_COLUMN)
     return tuple(
-        Column(timepoint=code, collected_on=day, x=x, ruler_x=round(at, 2))
-        for (day, _, code), x, at in zip(visits, placed, true, strict=True)
+        Column(
+            timepoint=code,
+            collected_on=day,
+            x=x,
+            ruler_x=round(at, 2),
+            material=_material(r for r in rows if (r.result.collected_on, r.visit) == (day, visit)),
+        )
+        for (day, visit, code), x, at in zip(visits, placed, true, strict=True)
     )
 
 
+def _material(rows: Iterable[ResultRow]) -> str:
+    """What was drawn, unless it was marrow alone."""
+    drawn = {r.result.material: r.material for r in rows}
+    return "" if set(drawn) == {Material.BONE_MARROW} else ", ".join(drawn[m] for m in sorted(drawn))
+
+
 def _marks(rows: Sequence[ResultRow], columns: tuple[Column, ...], floor: int) -> tuple[Mark, ...]:
-    room = min([b.x - a.x for a, b in zip(columns, columns[1:], strict=False)], default=200.0)
+    room = min([b.x - a.x for a, b in itertools.pairwise(columns)], default=200.0)
     marks = []
     for column in columns:
         key = (column.timepoint, column.collected_on)
@@ -239,7 +257,7 @@ def _series_labels(marks: tuple[Mark, ...]) -> tuple[Label, ...]:
     for mark, y in zip(ordered, heights, strict=True):
         style = mark.row.style
         many = len(targets[style.method]) > 1
-        text = f"{style.label} {mark.row.result.target_id}" if many else style.label
+        text = f"{style.label} {mark.row.target}" if many else style.label
         short = text if len(text) <= _LABEL_LENGTH else text[: _LABEL_LENGTH - 1] + "…"
         labels.append(Label(text=short, x=WIDTH - RIGHT + 22, y=y, style=style))
     return tuple(labels)

@@ -76,6 +76,14 @@ class Wording:
         name = str(self.texts["assay"][assay.value])
         return f"{name} {panel}" if panel else name
 
+    def panel(self, panel: str) -> str:
+        """A panel's name for people."""
+        return str(self.texts["panel"].get(panel, panel))
+
+    def target(self, target_id: str) -> str:
+        """What was looked for: its name for people where it has one."""
+        return str(self.texts["target"].get(target_id, target_id))
+
     def counted(self, section: str, key: str, count: int) -> str:
         """A text that has a form for one and a form for many."""
         return str(self.texts[section][key]["one" if count == 1 else "many"]).format(count=f"{count:,}")

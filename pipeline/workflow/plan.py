@@ -162,7 +162,7 @@ def code_digest(packages: tuple[str, ...]) -> str:
     """SHA-256 over the source of import packages: every module and data file, by name."""
     lines: list[str] = []
     for package in packages:
-        folder = Path(str(import_module(package).__file__)).parent
+        folder = Path(import_module(package).__path__[0])
         sources = [p for p in sorted(folder.rglob("*")) if p.is_file() and "__pycache__" not in p.parts]
         lines += (f"{package}/{p.relative_to(folder).as_posix()} {sha256_file(p)}" for p in sources)
     return sha256_bytes("\n".join(lines).encode())

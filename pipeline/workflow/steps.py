@@ -105,9 +105,9 @@ def _unverified_panels(samples: Sequence[Sample]) -> tuple[str, ...]:
 
 
 def _inspect_ngs(sample: Sample) -> None:
-    from pipeline.formats.fastq import check_reads
+    from mrd_ngs.read import check_sample
 
-    check_reads(*sample.files)
+    check_sample(sample)
 
 
 def _inspect_flow(sample: Sample) -> None:

@@ -49,18 +49,23 @@
   };
 
   for (const span of table.querySelectorAll("[data-sort]")) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = span.textContent;
-    button.addEventListener("click", () => {
-      const upward = button.dataset.order !== "ascending";
-      for (const other of table.querySelectorAll("th button")) delete other.dataset.order;
+    // Not a <button>: Chromium leaves those out where a printed table repeats its head.
+    span.tabIndex = 0;
+    span.setAttribute("role", "button");
+    const press = () => {
+      const upward = span.dataset.order !== "ascending";
+      for (const other of table.querySelectorAll("[data-order]")) delete other.dataset.order;
       for (const head of table.tHead.rows[0].cells) head.removeAttribute("aria-sort");
-      button.dataset.order = upward ? "ascending" : "descending";
-      button.closest("th").setAttribute("aria-sort", button.dataset.order);
+      span.dataset.order = upward ? "ascending" : "descending";
+      span.closest("th").setAttribute("aria-sort", span.dataset.order);
       sort(span.dataset.sort, upward ? 1 : -1);
+    };
+    span.addEventListener("click", press);
+    span.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      press();
     });
-    span.replaceChildren(button);
   }
 
   const filter = () => {

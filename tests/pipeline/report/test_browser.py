@@ -1,0 +1,162 @@
+"""The pages in a real browser: nothing leaves them, nothing foreign runs, the filter filters."""
+
+import os
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from report_hostile import HOSTILE, hostile_report
+from report_trial import SEVEN, trial
+
+from pipeline.report import write_report
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SHOWN = "#results tbody tr:not([hidden])"
+LOADED_AND_LAID_OUT_MS = """async () => {
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return performance.now();
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not on PATH; CI runs the browser tests")
+        pytest.skip("chromium is not on PATH")
+    from playwright.sync_api import sync_playwright
+
+    folder = tmp_path_factory.mktemp("profile")
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            folder, executable_path=chromium, headless=True, args=FLAGS
+        )
+        yield context
+        context.close()
+
+
+@contextmanager
+def opened(browser, path, *, width=1280):
+    """A page with what went wrong in it, as ``page.complaints``, and what it asked for."""
+    page = browser.new_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    asked, complaints = [], []
+    page.on("request", lambda r: asked.append(r.url))
+    page.on("console", lambda m: complaints.append(m.text))
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.on("dialog", lambda d: (complaints.append(d.message), d.dismiss()))
+    page.goto(path.as_uri())
+    yield page, asked, complaints
+    page.close()
+
+
+def report_pages(report):
+    return [report / "index.html", *sorted((report / "patients").glob("*.html"))]
+
+
+def test_no_request_leaves_the_file_and_nothing_complains(browser, small_report):
+    for path in report_pages(small_report):
+        with opened(browser, path) as (page, asked, complaints):
+            assert page.locator("h1").count() == 1
+            assert asked == [path.as_uri()]
+            assert complaints == []
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_hostile_texts_do_not_run(browser, tmp_path, part):
+    for number in range(part, len(HOSTILE), 4):
+        write_report(hostile_report(trial(1), HOSTILE[number]), tmp_path)
+        for path in report_pages(tmp_path):
+            with opened(browser, path) as (page, asked, complaints):
+                page.locator("body").hover()
+                assert page.evaluate("typeof window.hacked") == "undefined"
+                assert asked == [path.as_uri()]
+                assert complaints == []
+
+
+def test_filter_narrows_the_table_and_counts(browser, small_report):
+    with opened(browser, small_report / "index.html") as (page, _, complaints):
+        assert page.locator(SHOWN).count() == 48
+        page.get_by_label("Call at 1e-5").select_option("IND")
+        assert page.locator(SHOWN).count() == 11
+        page.get_by_label("Method").select_option(label="NGS")
+        assert page.locator(SHOWN).count() == 6
+        page.get_by_label("Search").fill("trackable")
+        assert page.locator(SHOWN).count() == 4
+        assert page.locator("output").text_content() == "4"
+        page.get_by_role("button", name="Clear").click()
+        page.wait_for_function("document.querySelector('output').textContent === '48'")
+        page.get_by_label("Time point").select_option("ASCT")
+        page.get_by_label("Result", exact=True).select_option(label="Not detected")
+        assert page.locator(SHOWN).count() == 3
+        assert complaints == []
+
+
+def test_head_sorts_by_mouse_and_by_key(browser, small_report):
+    with opened(browser, small_report / "index.html") as (page, _, complaints):
+        head = page.get_by_role("button", name="LoD")
+        head.click()
+        limits = page.locator("#results tbody td:nth-child(6)").all_text_contents()
+        numbers = [float(t) for t in limits if t != "–"]
+        assert numbers == sorted(numbers)
+        assert limits[-4:] == ["–"] * 4
+        head.press("Enter")
+        limits = page.locator("#results tbody td:nth-child(6)").all_text_contents()
+        assert [float(t) for t in limits if t != "–"] == sorted(numbers, reverse=True)
+        assert limits[-4:] == ["–"] * 4
+        assert page.locator("th[aria-sort=descending]").count() == 1
+        page.get_by_role("button", name="Patient").click()
+        assert page.locator("#results tbody th").first.text_content() == "P01"
+        assert complaints == []
+
+
+def test_table_is_whole_without_script(small_report):
+    html = (small_report / "index.html").read_text(encoding="utf-8")
+    assert html.count("<tr data-m=") == 48
+    assert '<form id="filter" class="filter" role="search" hidden>' in html
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_page_never_scrolls_sideways(browser, small_report, width):
+    for path in report_pages(small_report):
+        with opened(browser, path, width=width) as (page, _, _):
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_very_long_texts_stay_within_the_page(browser, tmp_path):
+    write_report(hostile_report(trial(1), "x" * 4000), tmp_path)
+    for path in report_pages(tmp_path):
+        with opened(browser, path) as (page, _, _):
+            assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_whole_trial_loads_within_a_second(browser, tmp_path):
+    write_report(trial(172, visits=SEVEN), tmp_path)
+    times = {}
+    for name in ("index.html", "patients/P002.html"):
+        runs = []
+        for _ in range(3):  # the quickest: the machine has other work
+            with opened(browser, tmp_path / name) as (page, _, _):
+                load = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+                runs.append((load, page.evaluate(LOADED_AND_LAID_OUT_MS)))
+        times[name] = min(runs)
+    assert all(load < 1000 for load, _ in times.values()), times
+
+
+def test_filter_of_a_whole_trial_answers_at_once(browser, tmp_path):
+    write_report(trial(172, visits=SEVEN), tmp_path)
+    with opened(browser, tmp_path / "index.html") as (page, _, _):
+        page.get_by_label("Search").fill("P17")
+        assert page.locator(SHOWN).count() == 3 * 21
+        spent = page.evaluate(
+            """() => { const form = document.getElementById('filter'); form.elements.text.value = 'flow';
+            const start = performance.now(); form.dispatchEvent(new Event('input'));
+            document.body.offsetHeight; return performance.now() - start; }"""
+        )
+        assert spent < 1000
