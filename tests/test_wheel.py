@@ -1,5 +1,6 @@
 """The wheel alone, in an empty environment and an empty folder, runs the demo."""
 
+import json
 import os
 import subprocess
 import sys
@@ -69,3 +70,16 @@ def test_demo_runs_from_an_empty_folder_in_an_empty_environment(wheel, tmp_path)
     assert (empty / "nadir-demo" / "batch" / "report" / "index.html").is_file()
     assert "report" in ended.stdout + ended.stderr
     assert [p.name for p in empty.iterdir()] == ["nadir-demo"]
+    check_stories(empty / "nadir-demo" / "batch" / "report" / "patients")
+
+
+def check_stories(patients: Path) -> None:
+    """The demo tells what its truth says: one deep negative, one relapse, one that cannot be told."""
+
+    def calls(patient: str, timepoint: str) -> dict[str, str]:
+        results = json.loads((patients / f"{patient}.json").read_text())["results"]
+        return {r["method"]: r["readings"][0]["call"] for r in results if r["timepoint"] == timepoint}
+
+    assert calls("DEMO-001", "MNT1Y") == {"flow:euroflow": "NEG", "flow:srl": "IND", "ngs": "NEG"}
+    assert calls("DEMO-002", "MNT1Y") == {"flow:euroflow": "POS", "flow:srl": "POS", "ngs": "POS"}
+    assert calls("DEMO-004", "MNT1Y") == {"flow:euroflow": "IND", "flow:srl": "IND", "ngs": "IND"}
