@@ -14,6 +14,7 @@ from pipeline.report.wording import Wording
 
 __all__ = ["cohort_json", "cohort_page"]
 
+FIRST_ROWS = 200  # laid out when the page opens; all of a whole trial's would take seconds
 CALLS = tuple(c.value for c in (Call.POSITIVE, Call.NEGATIVE, Call.INDETERMINATE))
 
 
@@ -23,6 +24,8 @@ def cohort_page(data: ReportData, rows: Sequence[ResultRow], wording: Wording) -
     seen = {r.visit for r in rows}
     return {
         "rows": rows,
+        "first_rows": FIRST_ROWS,
+        "parts": [part for part in (rows[:FIRST_ROWS], rows[FIRST_ROWS:]) if part],
         "samples": _samples(rows),
         "tallies": [_tally(rows, style) for _, style in methods],
         "matrix": matrix(rows, data) if rows else None,

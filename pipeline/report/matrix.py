@@ -25,28 +25,32 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """One call; ``title`` says it in words."""
+    """Where one sign stands."""
 
-    code: str
     x: float
-    title: str
+    y: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PatientSigns:
-    """One patient's row."""
+class PatientLine:
+    """One patient's row; ``summary`` says its calls in words."""
 
     patient_id: str
     y: float
-    signs: tuple[Sign, ...]
+    summary: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """Up to `PANEL_PATIENTS` patients, drawn as one figure so that a page break cuts none."""
+    """Up to `PANEL_PATIENTS` patients, drawn as one figure so that a page break cuts none.
+
+    ``signs`` are grouped by call, as the template draws each group as one path: a page
+    with an element a sign takes seconds to load for a whole trial.
+    """
 
     height: float
-    patients: tuple[PatientSigns, ...]
+    patients: tuple[PatientLine, ...]
+    signs: dict[str, tuple[Sign, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,39 +77,51 @@ def matrix(rows: Sequence[ResultRow], data: ReportData) -> Matrix:
         for g, code in enumerate(codes)
         for m, style in enumerate(styles)
     }
-    by_patient = _signs(rows, xs)
+    calls, labels = _calls(rows), {s.method: s.label for s in styles}
     panels = [data.patients[i : i + PANEL_PATIENTS] for i in range(0, len(data.patients), PANEL_PATIENTS)]
     return Matrix(
         width=left + len(codes) * group_width + 4,
         label_width=left,
         groups=tuple(_group(data, code, left + g * group_width, group_width) for g, code in enumerate(codes)),
         methods=tuple(_method(s, xs[code, s.method]) for code in codes for s in styles),
-        panels=tuple(_panel(patients, by_patient) for patients in panels),
+        panels=tuple(_panel(patients, calls, xs, labels) for patients in panels),
     )
 
 
-def _signs(rows: Sequence[ResultRow], xs: dict[tuple[str, str], float]) -> dict[str, tuple[Sign, ...]]:
-    cells: dict[tuple[str, str, str], list[ResultRow]] = {}
+def _calls(rows: Sequence[ResultRow]) -> dict[str, dict[tuple[str, str], str]]:
+    """One call per patient, time point and method."""
+    cells: dict[str, dict[tuple[str, str], list[str]]] = {}
     for row in rows:
-        key = (row.result.patient_id, row.result.timepoint, row.style.method)
-        cells.setdefault(key, []).append(row)
-    signs: dict[str, list[Sign]] = {}
-    for (patient, code, method), here in cells.items():
-        call = worst_call([r.calls[0].code for r in here])
-        why = "; ".join(dict.fromkeys(r.calls[0].phrase for r in here))
-        title = f"{patient} {code} {here[0].style.label}: {call}, {why}"
-        signs.setdefault(patient, []).append(Sign(code=call, x=xs[code, method], title=title))
-    return {patient: tuple(found) for patient, found in signs.items()}
+        own = cells.setdefault(row.result.patient_id, {})
+        own.setdefault((row.result.timepoint, row.style.method), []).append(row.calls[0].code)
+    return {p: {key: worst_call(codes) for key, codes in own.items()} for p, own in cells.items()}
 
 
-def _panel(patients: Sequence[str], signs: dict[str, tuple[Sign, ...]]) -> Panel:
+def _panel(
+    patients: Sequence[str],
+    calls: dict[str, dict[tuple[str, str], str]],
+    xs: dict[tuple[str, str], float],
+    labels: dict[str, str],
+) -> Panel:
+    ys = {p: HEAD + i * ROW + ROW / 2 for i, p in enumerate(patients)}
+    signs: dict[str, list[Sign]] = {code: [] for code in ("POS", "NEG", "IND", "")}
+    for patient, y in ys.items():
+        for key, x in xs.items():
+            signs[calls.get(patient, {}).get(key, "")].append(Sign(x=x, y=y))
     return Panel(
         height=HEAD + len(patients) * ROW + 6,
         patients=tuple(
-            PatientSigns(patient_id=p, y=HEAD + i * ROW + ROW / 2, signs=signs.get(p, ()))
-            for i, p in enumerate(patients)
+            PatientLine(patient_id=p, y=y, summary=_summary(calls.get(p, {}), xs, labels))
+            for p, y in ys.items()
         ),
+        signs={code: tuple(found) for code, found in signs.items()},
     )
+
+
+def _summary(
+    calls: dict[tuple[str, str], str], xs: dict[tuple[str, str], float], labels: dict[str, str]
+) -> str:
+    return "; ".join(f"{key[0]} {labels[key[1]]} {calls[key]}" for key in xs if key in calls)
 
 
 def _group(data: ReportData, code: str, x: float, width: float) -> Head:

@@ -3,9 +3,11 @@
   const table = document.getElementById("results");
   if (!table) return;
   const form = document.getElementById("filter");
-  const body = table.tBodies[0];
-  const rows = Array.from(body.rows);
-  const shown = form.elements.shown;
+  const more = document.getElementById("more");
+  const fitting = form.elements.fitting;
+  const original = Array.from(table.tBodies).flatMap((body) => Array.from(body.rows));
+  let order = original;
+  let limit = more ? Number(more.dataset.first) : Infinity;
   let texts = null;
 
   const text = (row, cell, small) => {
@@ -37,15 +39,32 @@
     if (typeof a === "string") return a < b ? -1 : a > b ? 1 : 0;
     return a - b;
   };
+  // Rows that fit but lie beyond the limit are only not laid out; paper shows them all.
+  const show = () => {
+    const words = form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = ["m", "t", "s", "c"].map((name) => [name, form.elements[name].value]).filter((w) => w[1]);
+    if (words.length && !texts) texts = new Map(original.map((row) => [row, row.textContent.toLowerCase()]));
+    let count = 0;
+    for (const row of order) {
+      const fits = wanted.every(([name, value]) => row.dataset[name] === value)
+        && words.every((word) => texts.get(row).includes(word));
+      count += fits;
+      row.hidden = !fits;
+      row.classList.toggle("later", count > limit);
+    }
+    for (const body of table.tBodies) body.classList.remove("later");
+    fitting.textContent = count.toLocaleString("en");
+    if (more) more.hidden = count <= limit;
+  };
   const sort = (key, sign) => {
-    const keyed = rows.map((row, i) => ({ row, i, key: keys[key](row) }));
+    const keyed = original.map((row, i) => ({ row, i, key: keys[key](row) }));
     keyed.sort((a, b) => {
       const missing = Number(Number.isNaN(a.key)) - Number(Number.isNaN(b.key));
       return missing || sign * compare(a.key, b.key) || a.i - b.i;
     });
-    const sorted = document.createDocumentFragment();
-    for (const { row } of keyed) sorted.append(row);
-    body.append(sorted);
+    order = keyed.map((k) => k.row);
+    show();
+    table.tBodies[0].append(...order);
   };
 
   for (const span of table.querySelectorAll("[data-sort]")) {
@@ -67,23 +86,16 @@
       press();
     });
   }
-
-  const filter = () => {
-    const words = form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = ["m", "t", "s", "c"].map((name) => [name, form.elements[name].value]).filter((w) => w[1]);
-    if (words.length && !texts) texts = rows.map((row) => row.textContent.toLowerCase());
-    let count = 0;
-    rows.forEach((row, i) => {
-      const fits = wanted.every(([name, value]) => row.dataset[name] === value)
-        && words.every((word) => texts[i].includes(word));
-      if (row.hidden === fits) row.hidden = !fits;
-      count += fits;
+  if (more) {
+    more.querySelector("button").addEventListener("click", () => {
+      limit = Infinity;
+      show();
     });
-    shown.textContent = count;
-  };
-  form.addEventListener("input", filter);
+  }
+  form.addEventListener("input", show);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(filter));
+  form.addEventListener("reset", () => setTimeout(show));
   form.hidden = false;
-  if (form.elements.text.value || ["m", "t", "s", "c"].some((n) => form.elements[n].value)) filter();
+  // A browser that comes back to the page may have kept what was filled in.
+  if (form.elements.text.value || ["m", "t", "s", "c"].some((n) => form.elements[n].value)) show();
 })();
