@@ -217,7 +217,7 @@ def _lod_basis(cells: Cells, efficiency: float, decision_reads: int, calibration
 
 def _loq(calibration: Calibration, cells: Cells, lod: float) -> float | None:
     """A quantity below the limit of detection is not quantified, so the greater of the two."""
-    templates = quantifiable_templates(calibration)
+    templates = quantifiable_templates(calibration.template_dispersion, calibration.relative_error)
     if templates is None or templates > cells.count:
         return None
     return max(lod, templates / cells.count)

@@ -54,6 +54,13 @@ class NgsSettings:
     ``annotated_sequences_max`` of them, are annotated at baseline; of the others about
     ``tail_sequences``.
 
+    Markers of one clone together. ``marker_shared_sampling`` is the share of the drawn
+    DNA that went into the assay: with 1, on the safe side, a cell not drawn is missed by
+    every marker. ``marker_amplification_sd`` is the relative spread of amplification
+    between markers that the spike-ins do not show (0.25, own choice: at many templates
+    markers then disagree beyond a factor of about three); ``discordance_alpha`` the accepted
+    probability of calling agreeing markers discordant.
+
     Raises
     ------
     ValueError
@@ -77,6 +84,10 @@ class NgsSettings:
     marker_max_next_decade: int = 5
     satellite_ratio: float = 20.0
     candidates_listed: int = 10
+    # markers together
+    marker_shared_sampling: float = 1.0
+    marker_amplification_sd: float = 0.25
+    discordance_alpha: float = 0.001
 
     def __post_init__(self) -> None:
         for name in (
@@ -85,6 +96,7 @@ class NgsSettings:
             "annotated_share_min",
             "marker_min_share",
             "marker_min_cell_fraction",
+            "discordance_alpha",
         ):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie between 0 and 1")
@@ -103,6 +115,10 @@ class NgsSettings:
         for name in ("window_flank_nt", "marker_min_templates", "marker_max_next_decade"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} cannot be negative")
+        if not 0 < self.marker_shared_sampling <= 1:
+            raise ValueError("marker_shared_sampling must lie in (0, 1]")
+        if not self.marker_amplification_sd >= 0:
+            raise ValueError("marker_amplification_sd cannot be negative")
         if not self.satellite_ratio > 1:
             raise ValueError("satellite_ratio must be above 1")
         if self.max_read_nt < self.min_read_nt:

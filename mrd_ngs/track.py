@@ -14,7 +14,14 @@ from mrd_ngs.window import WindowCount, count_window
 from pipeline.detection import Interval, decision_count_above_background, garwood
 from pipeline.model import Marker
 
-__all__ = ["LOQ_RELATIVE_ERROR", "Track", "quantifiable_templates", "template_interval", "track_marker"]
+__all__ = [
+    "LOQ_RELATIVE_ERROR",
+    "Track",
+    "quantifiable_templates",
+    "quasi_poisson_interval",
+    "template_interval",
+    "track_marker",
+]
 
 LOQ_RELATIVE_ERROR = 0.70
 """Relative total (root mean square) error at the limit of quantification: clonoSEQ technical
@@ -27,8 +34,9 @@ class Track:
 
     ``window`` counts reads with the marker's window exact and beside it with one and two
     mismatches (evidence, never added). ``background_reads`` is what errors in those
-    neighbours are expected to turn into exact reads; ``decision_reads`` the smallest
-    number of reads called the clone. ``calibration`` is None without spike-in reads.
+    neighbours are expected to turn into exact reads, and ``hopped_reads`` of other
+    samples; ``decision_reads`` the smallest number of reads called the clone.
+    ``calibration`` is None without spike-in reads.
     """
 
     marker: Marker
@@ -36,6 +44,7 @@ class Track:
     background_reads: float
     decision_reads: int
     calibration: Calibration | None
+    hopped_reads: float = 0.0
 
     @property
     def templates(self) -> float | None:
@@ -63,7 +72,9 @@ class Track:
         return self.window.one_mismatch > own + 3 * math.sqrt(variance)
 
 
-def track_marker(library: Library, marker: Marker, settings: NgsSettings) -> Track:
+def track_marker(
+    library: Library, marker: Marker, settings: NgsSettings, *, markers: int = 1, hopped_reads: float = 0.0
+) -> Track:
     """Count one marker in one library.
 
     Parameters
@@ -74,6 +85,11 @@ def track_marker(library: Library, marker: Marker, settings: NgsSettings) -> Tra
         A marker with its window.
     settings
         The smallest number of reads, and the accepted probability of background.
+    markers
+        How many markers are looked for in this library. Each may be mistaken for the
+        clone, so each gets its share of the accepted probability.
+    hopped_reads
+        Reads of this marker expected from other samples of the run (`run_control`).
 
     Returns
     -------
@@ -94,15 +110,16 @@ def track_marker(library: Library, marker: Marker, settings: NgsSettings) -> Tra
     per_base = error_rate / 3
     own = _own_errors(window.exact, len(marker.sequence), error_rate)
     foreign = max(0.0, window.one_mismatch - own)
-    background = foreign * per_base + window.two_mismatches * per_base**2
+    background = foreign * per_base + window.two_mismatches * per_base**2 + hopped_reads
     return Track(
         marker=marker,
         window=window,
         background_reads=background,
         decision_reads=decision_count_above_background(
-            background, minimum=settings.min_reads, alpha=settings.background_alpha
+            background, minimum=settings.min_reads, alpha=settings.background_alpha / markers
         ),
         calibration=calibration,
+        hopped_reads=hopped_reads,
     )
 
 
@@ -129,24 +146,60 @@ def template_interval(reads: int, calibration: Calibration, *, confidence: float
     Interval
         Bounds in templates.
     """
+    return quasi_poisson_interval(
+        reads / calibration.reads_per_template,
+        dispersion=calibration.template_dispersion,
+        seen=calibration.detection_efficiency(1),
+        relative_error=calibration.relative_error,
+        degrees_of_freedom=calibration.degrees_of_freedom,
+        confidence=confidence,
+    )
+
+
+def quasi_poisson_interval(
+    templates: float,
+    *,
+    dispersion: float,
+    seen: float,
+    relative_error: float,
+    degrees_of_freedom: int,
+    confidence: float = 0.95,
+) -> Interval:
+    """Interval of an expected number of templates, from an estimate and its dispersion.
+
+    Parameters
+    ----------
+    templates
+        Estimated templates, >= 0.
+    dispersion
+        Variance of the estimate relative to a Poisson count's, >= 1.
+    seen
+        Probability that one template gives any read, in (0, 1]; for no templates only.
+    relative_error, degrees_of_freedom
+        Of the calibration.
+    confidence
+        Two-sided coverage, in (0, 1).
+
+    Returns
+    -------
+    Interval
+        Bounds in templates, as `template_interval` describes them.
+    """
     from scipy.special import stdtrit
 
-    quantile = float(stdtrit(calibration.degrees_of_freedom, 1 - (1 - confidence) / 2))
-    calibration_width = quantile * calibration.relative_error
-    dispersion = calibration.template_dispersion
-    templates = reads / calibration.reads_per_template
-    low, high = (dispersion * bound for bound in garwood(templates / dispersion, confidence=confidence))
-    if not reads:
+    quantile = float(stdtrit(degrees_of_freedom, 1 - (1 - confidence) / 2))
+    calibration_width = quantile * relative_error
+    if not templates:
         # An unseen clone must not look surer than the dispersion of its reads allows.
-        seen = calibration.detection_efficiency(1)
         return Interval(0.0, garwood(0, confidence=confidence).high / seen * math.exp(calibration_width))
+    low, high = (dispersion * bound for bound in garwood(templates / dispersion, confidence=confidence))
     return Interval(
         templates * math.exp(-_combined(low / templates, calibration_width)) if low > 0 else 0.0,
         templates * math.exp(_combined(high / templates, calibration_width)),
     )
 
 
-def quantifiable_templates(calibration: Calibration) -> float | None:
+def quantifiable_templates(dispersion: float, relative_error: float) -> float | None:
     """Fewest expected templates at which the relative total error is at most 70 %.
 
     With variance D lambda of the templates and relative error s of the calibration:
@@ -155,13 +208,11 @@ def quantifiable_templates(calibration: Calibration) -> float | None:
 
     Examples
     --------
-    >>> c = Calibration(reads_per_template=10.0, dispersion=1.0, relative_error=0.05,
-    ...                 degrees_of_freedom=8, error_rate=0.001, reads=3600, copies=360.0, missing=())
-    >>> round(quantifiable_templates(c), 2)
+    >>> round(quantifiable_templates(1.1, 0.05), 2)
     2.26
     """
-    room = LOQ_RELATIVE_ERROR**2 - calibration.relative_error**2
-    return calibration.template_dispersion / room if room > 0 else None
+    room = LOQ_RELATIVE_ERROR**2 - relative_error**2
+    return dispersion / room if room > 0 else None
 
 
 def _own_errors(exact: int, window_nt: int, error_rate: float) -> float:

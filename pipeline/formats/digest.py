@@ -4,7 +4,21 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["sha256_bytes", "sha256_file", "sha256_joined"]
+__all__ = ["damage_shows", "sha256_bytes", "sha256_file", "sha256_joined"]
+
+
+_WITH_CHECKSUM = (".gz", ".bam", ".cram")
+
+
+def damage_shows(path: Path) -> bool:
+    """Whether a changed byte in such a file shows without a stated digest.
+
+    Compressed files carry a checksum of their own; FCS, LMD and plain FASTQ do not.
+
+    >>> damage_shows(Path("a.fastq.gz")), damage_shows(Path("a.fcs"))
+    (True, False)
+    """
+    return path.name.lower().endswith(_WITH_CHECKSUM)
 
 
 def sha256_file(path: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.formats.delimited import Record
+from pipeline.formats.digest import damage_shows
 from pipeline.formats.sheet_agreement import Row
 from pipeline.formats.sheet_cells import (
     Refusal,
@@ -35,8 +36,6 @@ _SUFFIXES: Mapping[Assay, tuple[str, ...]] = {
     Assay.CFDNA: _VARIANTS,
     Assay.CHIP: _VARIANTS,
 }
-# Formats with a checksum or an end mark of their own; damage to the others shows in a hash only.
-_CHECKED_BY_THEMSELVES = (".gz", ".bam", ".cram")
 _CELLULAR = (Assay.NGS, Assay.FLOW, Assay.CYTOF)
 _ALIASES = {
     "material": {
@@ -228,7 +227,7 @@ def _with_files(row: Row, cell: _RowReader, rules: Rules) -> Row:
     files = tuple(file for file in (first, second) if file is not None)
     _files_fit(row, cell, rules)
     for number, file in enumerate(files, start=1):
-        if not cell.text(f"sha256_{number}") and not file.path.name.lower().endswith(_CHECKED_BY_THEMSELVES):
+        if not cell.text(f"sha256_{number}") and not damage_shows(file.path):
             cell.warn(f"file_{number}", _unverified(cell.text(f"file_{number}")))
     return replace(
         row,

@@ -17,11 +17,16 @@ class TimepointLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFile:
-    """One input: the patient it belongs to, its name without folders, its SHA-256."""
+    """One input: the patient it belongs to, its name without folders, its SHA-256.
+
+    ``unverified`` marks a file whose damage only a stated digest would have shown, and
+    whose sheet stated none.
+    """
 
     patient_id: str
     name: str
     sha256: str
+    unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,11 @@
 """From finished tasks to the batch's result tables and pages."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import __version__
+from pipeline.formats.digest import damage_shows
 from pipeline.formats.records import write_parquet
 from pipeline.model import GateCount, Marker, MrdResult
 from pipeline.report.data import InputFile, PatientNote, Provenance, ReportData, TimepointLabel
@@ -85,11 +87,7 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected) 
             version=__version__,
             config_sha256=plan.config_sha256,
             plan_sha256=plan.fingerprint,
-            inputs=tuple(
-                InputFile(patient_id=t.patient_id, name=name.split(" ", 1)[1], sha256=digest)
-                for t in plan.tasks
-                for name, digest in t.inputs.items()
-            ),
+            inputs=tuple(file for t in plan.tasks for file in _inputs(t)),
         ),
         notes=plan.left_out + tuple(f"Task {t.task_id} has no result: {_why(batch, t)}" for t in tasks),
         patient_notes=tuple(
@@ -103,6 +101,20 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected) 
         if path not in written:
             path.unlink()
     return batch.report / "index.html"
+
+
+def _inputs(task: Task) -> Iterator[InputFile]:
+    """A task's files; those whose damage only a digest shows are unverified where none was stated."""
+    digests = iter(task.inputs.values())
+    for sample in task.samples:
+        for number, path in enumerate(sample.files):
+            stated = any(sample.sha256[number : number + 1])
+            yield InputFile(
+                patient_id=task.patient_id,
+                name=path.name,
+                sha256=next(digests),
+                unverified=not (stated or damage_shows(path)),
+            )
 
 
 def _why(batch: Batch, task: Task) -> str:

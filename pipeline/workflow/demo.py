@@ -19,6 +19,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.formats.atomic import write_bytes, write_json, write_text
+from pipeline.formats.digest import sha256_file
 from pipeline.formats.records import to_json
 
 __all__ = ["DemoTrial", "make_demo"]
@@ -26,7 +27,7 @@ __all__ = ["DemoTrial", "make_demo"]
 STUDY = "NADIR-DEMO"
 COLUMNS = (
     "patient_id", "timepoint", "collected_on", "material", "assay", "file_1", "file_2", "run_id", "cells",
-    "dna_ng", "spike_ins", "panel", "sex",
+    "dna_ng", "spike_ins", "panel", "sex", "sha256_1", "sha256_2",
 )  # fmt: skip
 
 
@@ -251,6 +252,7 @@ def _row(work: _Simulation, *, assay: str, files: list[Path], **cells: str) -> d
         "material": "bone_marrow",
         "assay": assay,
         **{f"file_{i + 1}": path.relative_to(work.out).as_posix() for i, path in enumerate(files)},
+        **{f"sha256_{i + 1}": sha256_file(path) for i, path in enumerate(files)},
         "run_id": f"{assay}-{work.visit.timepoint}",
         "sex": "FM"[work.patient % 2],
         **cells,

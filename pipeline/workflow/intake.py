@@ -6,7 +6,6 @@ rerun hashes it again (content decides, never a time stamp) but need not test it
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputRefused, Problem, SheetRefused
@@ -16,19 +15,11 @@ from pipeline.model import Sample
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.steps import step_for
 
-__all__ = ["Intake", "inspect_inputs"]
+__all__ = ["inspect_inputs"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
-    """Digest of every file, and the names of those whose sheet states no digest to compare."""
-
-    digests: dict[Path, str]
-    unverified: tuple[str, ...]
-
-
-def inspect_inputs(sheet: Path, samples: Sequence[Sample], batch: Batch) -> Intake:
-    """Hash and test every input file of a sheet.
+def inspect_inputs(sheet: Path, samples: Sequence[Sample], batch: Batch) -> dict[Path, str]:
+    """Hash and test every input file of a sheet; the digests, by path.
 
     Parameters
     ----------
@@ -46,11 +37,10 @@ def inspect_inputs(sheet: Path, samples: Sequence[Sample], batch: Batch) -> Inta
     """
     known = _read_known(batch.intake)
     digests: dict[Path, str] = {}
-    unverified: list[str] = []
     passed: set[str] = set()
     problems: list[Problem] = []
     for sample in samples:
-        found = _digest_sample(sample, digests, unverified, problems)
+        found = _digest_sample(sample, digests, problems)
         key = f"{sample.assay} {' '.join(found)}"
         if len(found) < len(sample.files):
             continue
@@ -60,12 +50,10 @@ def inspect_inputs(sheet: Path, samples: Sequence[Sample], batch: Batch) -> Inta
     write_json(batch.intake, sorted(passed | known))
     if problems:
         raise SheetRefused(sheet, problems)
-    return Intake(digests=digests, unverified=tuple(unverified))
+    return digests
 
 
-def _digest_sample(
-    sample: Sample, digests: dict[Path, str], unverified: list[str], problems: list[Problem]
-) -> list[str]:
+def _digest_sample(sample: Sample, digests: dict[Path, str], problems: list[Problem]) -> list[str]:
     """Digests of a sample's files; fewer than it has where one is unreadable or not what the sheet states."""
     found = []
     for number, path in enumerate(sample.files):
@@ -76,9 +64,7 @@ def _digest_sample(
             continue
         digests[path] = digest
         stated = sample.sha256[number] if number < len(sample.sha256) else ""
-        if not stated:
-            unverified.append(path.name)
-        elif stated.lower() != digest:
+        if stated and stated.lower() != digest:
             problems.append(_problem(sample, number, "sha256_mismatch", "its SHA-256 is not the one stated"))
             continue
         found.append(digest)

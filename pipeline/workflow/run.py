@@ -111,8 +111,7 @@ def _run_locked(
     if batch.audit.exists():
         read_audit(batch.audit)  # a broken chain is refused before any work, not after it
     say.stage("checking input files")
-    intake = inspect_inputs(sheet, runnable(samples), batch)
-    plan = make_plan(samples, config, intake.digests)
+    plan = make_plan(samples, config, inspect_inputs(sheet, runnable(samples), batch))
     write_plan(batch, plan)
     for line in plan.left_out:
         say.stage(line)

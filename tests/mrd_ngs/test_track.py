@@ -112,11 +112,11 @@ def test_no_read_leaves_room_for_unseen_templates() -> None:
 
 def test_loq_is_where_the_total_error_reaches_seventy_per_cent() -> None:
     fit = calibration()
-    templates = quantifiable_templates(fit)
+    templates = quantifiable_templates(fit.template_dispersion, fit.relative_error)
     assert templates is not None
     error = (fit.template_dispersion / templates + fit.relative_error**2) ** 0.5
     assert error == pytest.approx(LOQ_RELATIVE_ERROR)
-    assert quantifiable_templates(calibration(relative_error=0.8)) is None
+    assert quantifiable_templates(fit.template_dispersion, 0.8) is None
 
 
 def test_look_alikes_raise_the_decision_count_and_are_never_added(

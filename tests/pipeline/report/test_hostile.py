@@ -12,9 +12,9 @@ from pipeline.report import write_report
 
 ATTRIBUTES = {
     "aria-hidden", "aria-label", "aria-labelledby", "autocomplete", "charset", "class", "colspan", "content",
-    "cx", "cy", "d", "data-c", "data-m", "data-s", "data-sort", "data-t", "focusable", "height", "hidden",
-    "href", "http-equiv", "id", "lang", "name", "placeholder", "preserveaspectratio", "r", "rel", "role", "rowspan",
-    "rx", "scope", "tabindex", "title", "transform", "type", "value", "viewbox", "width", "x", "y",
+    "d", "data-c", "data-m", "data-s", "data-sort", "data-t", "focusable", "height", "hidden",
+    "href", "http-equiv", "id", "lang", "name", "placeholder", "preserveaspectratio", "r", "rel", "role",
+    "rowspan", "rx", "scope", "tabindex", "title", "transform", "type", "value", "viewbox", "width", "x", "y",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import pytest
 from mrd_flow.panel import load_panel
 from mrd_flow.simulate import simulate_tube
 from pipeline.errors import DamagedFile, InputRefused, SheetRefused, UsageError
+from pipeline.formats.digest import sha256_file
 from pipeline.formats.records import read_parquet
 from pipeline.model import MrdResult, Status
 from pipeline.workflow.audit import read_audit
@@ -66,6 +67,19 @@ def test_run_leaves_the_documented_files(done):
         ("P02", "MNT1Y", Status.NOT_DETECTED),
     ]
     assert all(r.lod is not None and r.lod > 0 for r in results)
+
+
+def test_file_whose_damage_only_a_digest_shows_is_unverified_in_check_and_report(small_batch, done):
+    page = (done / "report" / "patients" / "P02.html").read_text()
+    assert "mnt.fcs" in page
+    assert "unverified: no digest was stated" in page
+    stated = sha256_file(small_batch.folder / "mnt.fcs")
+    header, *rows = small_batch.sheet.read_text().splitlines()
+    text = [f"{header},sha256_1", *(f"{r},{stated if 'mnt' in r else ''}" for r in rows)]
+    small_batch.sheet.write_text("\n".join(text) + "\n")
+    run(small_batch, done)
+    assert "unverified: no digest was stated" not in (done / "report" / "patients" / "P02.html").read_text()
+    assert "unverified: no digest was stated" in (done / "report" / "patients" / "P01.html").read_text()
 
 
 def test_second_run_skips_everything_and_leaves_the_same_bytes(small_batch, done):
