@@ -1,30 +1,39 @@
 """Evidence of a patient's libraries to results; opens no file."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from mrd_ngs.denominator import Cells, nucleated_cells
 from mrd_ngs.evidence import Library, NgsSettings
 from mrd_ngs.index_clone import index_markers
+from mrd_ngs.joint import ClonalEstimate, Observation, estimate_clone, lod_templates
 from mrd_ngs.spike_ins import Calibration
 from mrd_ngs.track import Track, quantifiable_templates, template_interval, track_marker
-from pipeline.detection import sample_lod
 from pipeline.model import DenominatorUnit, Marker, Material, MrdResult, Reason, Status
 
-__all__ = ["METHOD_VERSION", "NgsCalls", "call_markers", "call_patient"]
+__all__ = ["CLONE", "METHOD_VERSION", "NgsCalls", "call_markers", "call_patient"]
 
 METHOD_VERSION = "mrd_ngs 0.1.0"
 
+CLONE = "clone"
+"""``target_id`` of the result of all markers of a patient together."""
+
 _NO_TARGET = "none"
+_NO_MEASUREMENT = (
+    Reason.SPIKE_INS_NOT_FOUND,
+    Reason.CELLS_UNKNOWN,
+    Reason.NO_CELLS,
+    Reason.IMPLAUSIBLE_CALIBRATION,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NgsCalls:
     """All that is said of one patient by sequencing.
 
-    ``results`` hold one row per library and tracked marker, ``markers`` every candidate
-    of the baseline, taken or not, ``tracks`` the reads behind each result of a marker,
-    in the order of ``results``.
+    ``results`` hold one row per library and tracked marker and, where there are several
+    markers, one more for the clone; ``markers`` every candidate of the baseline, taken or
+    not; ``tracks`` the reads behind each marker's result, in the order of ``results``.
     """
 
     results: tuple[MrdResult, ...]
@@ -72,7 +81,8 @@ def call_patient(libraries: Sequence[Library], *, settings: NgsSettings, baselin
 
     Notes
     -----
-    Markers are reported side by side; nothing is summed over them.
+    Markers are reported side by side and, as one clone, by joint likelihood; nothing is
+    summed over them.
     """
     if len({library.sample.patient_id for library in libraries}) > 1:
         raise ValueError("libraries of several patients")
@@ -86,7 +96,11 @@ def call_patient(libraries: Sequence[Library], *, settings: NgsSettings, baselin
 
 
 def call_markers(
-    libraries: Sequence[Library], markers: Sequence[Marker], *, settings: NgsSettings
+    libraries: Sequence[Library],
+    markers: Sequence[Marker],
+    *,
+    settings: NgsSettings,
+    hopped: Mapping[tuple[str, str], float] | None = None,
 ) -> NgsCalls:
     """Follow given markers, those that are taken, through libraries.
 
@@ -98,11 +112,20 @@ def call_markers(
         Candidates as `call_patient` returns them.
     settings
         Run choices.
+    hopped
+        Reads expected from other samples of the run, by the library's ``input_sha256`` and
+        the marker's ``target_id``, as `mrd_ngs.run_control` finds them; 0 where not given.
 
     Returns
     -------
     NgsCalls
         With the markers as given.
+
+    Notes
+    -----
+    The clone is called where any of its markers is. Markers that contradict each other
+    (``DISCORDANT_MARKERS``) leave it detected, at the level of the highest, but make a
+    negative indeterminate: one that is lost says nothing of the clone.
     """
     taken = [marker for marker in markers if marker.taken]
     results: list[MrdResult] = []
@@ -110,9 +133,17 @@ def call_markers(
     for library in libraries:
         if not taken:
             results.append(_no_marker(library, Reason.NO_TRACKABLE_CLONE))
-        found = [track_marker(library, marker, settings) for marker in taken]
-        disagreement = _disagreement(found)
-        results.extend(_result(library, track, disagreement) for track in found)
+        found = [
+            track_marker(
+                library,
+                marker,
+                settings,
+                markers=len(taken),
+                hopped_reads=(hopped or {}).get((library.input_sha256, marker.target_id), 0.0),
+            )
+            for marker in taken
+        ]
+        results.extend(_results(library, found, settings))
         tracks.extend(found)
     return NgsCalls(results=tuple(results), markers=tuple(markers), tracks=tuple(tracks))
 
@@ -140,24 +171,104 @@ def _first_with_taken(baselines: Sequence[Library], settings: NgsSettings) -> tu
     return next((m for m in looked_at if any(marker.taken for marker in m)), looked_at[0])
 
 
-def _result(library: Library, track: Track, disagreement: str) -> MrdResult:
+def _results(library: Library, tracks: Sequence[Track], settings: NgsSettings) -> list[MrdResult]:
+    """A row for each marker and, where there are several, one for the clone."""
+    estimate = None
+    if len(tracks) > 1 and all(track.calibration is not None for track in tracks):
+        estimate = estimate_clone([Observation.of(track) for track in tracks], settings)
+    disagreement = _disagreement(tracks, estimate)
+    flags = [_flags(library, track, disagreement) for track in tracks]
+    rows = [
+        _row(
+            library, track.marker.target_id, track.templates or 0.0, _statement(library, track, own, settings)
+        )
+        for track, own in zip(tracks, flags, strict=True)
+    ]
+    if len(tracks) < 2:
+        return rows
+    highest = max(tracks, key=lambda track: track.templates or track.window.exact)
+    statement = _statement(
+        library, highest, list(dict.fromkeys(flag for own in flags for flag in own)), settings
+    )
     cells = nucleated_cells(library.sample)
-    flags = _flags(library, track, disagreement)
+    if estimate is None or cells is None or statement.reason in _NO_MEASUREMENT:
+        return [*rows, _row(library, CLONE, highest.templates or 0.0, statement)]
+    together = _measured_clone(tracks, estimate, cells, statement, settings)
+    return [*rows, _row(library, CLONE, estimate.templates, together)]
+
+
+def _statement(library: Library, track: Track, flags: Sequence[str], settings: NgsSettings) -> _Statement:
+    cells = nucleated_cells(library.sample)
     if track.calibration is None:
-        statement = _uncounted(library, track, Reason.SPIKE_INS_NOT_FOUND, _without_spike_ins(library))
-    elif cells is None:
-        statement = _uncounted(library, track, Reason.CELLS_UNKNOWN, "cells and DNA are not stated")
-    elif cells.count < 1:
-        statement = _uncounted(library, track, Reason.NO_CELLS, f"no cells ({cells.basis})")
-    else:
-        statement = _measured(track, track.calibration, cells, flags)
-    return _row(library, track.marker.target_id, track.templates or 0.0, statement)
+        return _uncounted(library, track, Reason.SPIKE_INS_NOT_FOUND, _without_spike_ins(library))
+    if cells is None:
+        return _uncounted(library, track, Reason.CELLS_UNKNOWN, "cells and DNA are not stated")
+    if cells.count < 1:
+        return _uncounted(library, track, Reason.NO_CELLS, f"no cells ({cells.basis})")
+    return _measured(track, track.calibration, cells, flags, settings)
 
 
-def _measured(track: Track, calibration: Calibration, cells: Cells, flags: Sequence[str]) -> _Statement:
-    efficiency = calibration.detection_efficiency(track.decision_reads)
-    lod = sample_lod(cells.count, 1, efficiency=efficiency) if efficiency > 0 else None
-    basis = _lod_basis(cells, efficiency, track.decision_reads, calibration)
+def _measured_clone(
+    tracks: Sequence[Track],
+    estimate: ClonalEstimate,
+    cells: Cells,
+    highest: _Statement,
+    settings: NgsSettings,
+) -> _Statement:
+    """All markers together; ``highest`` is what the one with most templates says."""
+    called = any(track.is_called for track in tracks)
+    # Where markers contradict each other, no limit may lean on one that could be lost.
+    used = [t for t in tracks if t.marker.target_id in estimate.basis]
+    needed = lod_templates([(t.calibration, t.decision_reads) for t in used if t.calibration], settings)
+    basis = _joint_lod_basis(cells, used)
+    if needed is None or needed > cells.count:
+        return _Statement(
+            status=Status.NOT_EVALUABLE,
+            reason=Reason.TOO_FEW_CELLS,
+            lod_basis=f"no limit within reach: {basis}",
+            flags=highest.flags,
+        )
+    lod = needed / cells.count
+    statement = _Statement(
+        status=Status.DETECTED if called else Status.NOT_DETECTED,
+        reason=_joint_reason(tracks),
+        value=estimate.templates / cells.count,
+        ci_low=estimate.interval.low / cells.count,
+        ci_high=min(1.0, estimate.interval.high / cells.count),
+        lod=lod,
+        loq=_loq(estimate.quantifiable_templates, cells, lod),
+        lod_basis=basis,
+        flags=highest.flags,
+    )
+    if not estimate.is_discordant:
+        return statement
+    status = Status.DETECTED if called else Status.INDETERMINATE
+    return replace(statement, status=status, reason=Reason.DISCORDANT_MARKERS)
+
+
+def _joint_reason(tracks: Sequence[Track]) -> Reason:
+    reasons = {_reason(track) for track in tracks}
+    order = (Reason.AT_OR_ABOVE_DECISION_COUNT, Reason.EXPLAINED_BY_BACKGROUND, Reason.BELOW_DECISION_COUNT)
+    return next(reason for reason in order if reason in reasons)
+
+
+def _joint_lod_basis(cells: Cells, tracks: Sequence[Track]) -> str:
+    each = "; ".join(
+        f"{track.marker.target_id}: {_sensitivity(track.decision_reads, track.calibration)}"
+        for track in tracks
+        if track.calibration is not None
+    )
+    return (
+        f"1 of {len(tracks)} markers, 95 % power, {cells.count:,.0f} nucleated cells ({cells.basis}), {each}"
+    )
+
+
+def _measured(
+    track: Track, calibration: Calibration, cells: Cells, flags: Sequence[str], settings: NgsSettings
+) -> _Statement:
+    needed = lod_templates([(calibration, track.decision_reads)], settings)
+    lod = None if needed is None or needed > cells.count else needed / cells.count
+    basis = _lod_basis(cells, track.decision_reads, calibration)
     templates = track.window.exact / calibration.reads_per_template
     if templates > cells.count:
         return _Statement(
@@ -182,7 +293,9 @@ def _measured(track: Track, calibration: Calibration, cells: Cells, flags: Seque
         ci_low=interval.low / cells.count,
         ci_high=min(1.0, interval.high / cells.count),
         lod=lod,
-        loq=_loq(calibration, cells, lod),
+        loq=_loq(
+            quantifiable_templates(calibration.template_dispersion, calibration.relative_error), cells, lod
+        ),
         lod_basis=basis,
         flags=tuple(flags),
     )
@@ -202,22 +315,31 @@ def _uncounted(library: Library, track: Track, reason: Reason, why: str) -> _Sta
 def _reason(track: Track) -> Reason:
     if track.is_called:
         return Reason.AT_OR_ABOVE_DECISION_COUNT
-    # Below a count that only the look-alikes raised, the reads are what their errors make.
+    # Below a count that only the background raised, the reads are what look-alikes' errors
+    # and other samples of the run make.
     raised = track.window.exact > 0 and track.background_reads >= 0.5 * track.window.exact
     return Reason.EXPLAINED_BY_BACKGROUND if raised else Reason.BELOW_DECISION_COUNT
 
 
-def _lod_basis(cells: Cells, efficiency: float, decision_reads: int, calibration: Calibration) -> str:
+def _lod_basis(cells: Cells, decision_reads: int, calibration: Calibration) -> str:
+    # Where one template rarely gives the reads that are asked for, it is they that are counted.
+    one_is_enough = calibration.detection_efficiency(decision_reads) >= 0.5
+    what = "1 template" if one_is_enough else f"{decision_reads} reads"
     return (
-        f"1 template, 95 % power, {cells.count:,.0f} nucleated cells ({cells.basis}), "
-        f"efficiency {efficiency:.3f} (at least {decision_reads} reads of "
-        f"{calibration.reads_per_template:.2f} a template, dispersion {calibration.dispersion:.2f})"
+        f"{what}, 95 % power, {cells.count:,.0f} nucleated cells ({cells.basis}), "
+        f"{_sensitivity(decision_reads, calibration)}"
     )
 
 
-def _loq(calibration: Calibration, cells: Cells, lod: float) -> float | None:
+def _sensitivity(decision_reads: int, calibration: Calibration) -> str:
+    return (
+        f"efficiency {calibration.detection_efficiency(decision_reads):.3f} (at least {decision_reads} reads "
+        f"of {calibration.reads_per_template:.2f} a template, dispersion {calibration.dispersion:.2f})"
+    )
+
+
+def _loq(templates: float | None, cells: Cells, lod: float) -> float | None:
     """A quantity below the limit of detection is not quantified, so the greater of the two."""
-    templates = quantifiable_templates(calibration.template_dispersion, calibration.relative_error)
     if templates is None or templates > cells.count:
         return None
     return max(lod, templates / cells.count)
@@ -235,21 +357,19 @@ def _flags(library: Library, track: Track, disagreement: str) -> list[str]:
             f"look-alikes not counted: {track.window.one_mismatch} reads at 1 mismatch, "
             f"{track.window.two_mismatches} at 2"
         )
+    if track.hopped_reads and track.window.exact:
+        flags.append(
+            f"{track.marker.target_id}: {track.hopped_reads:.1f} reads expected from other samples of the run"
+        )
     return [*flags, disagreement] if disagreement else flags
 
 
-def _disagreement(tracks: Sequence[Track]) -> str:
-    """In words, which two markers of a library have intervals that do not meet."""
-    calibrated = [
-        (t.marker.target_id, template_interval(t.window.exact, t.calibration))
-        for t in tracks
-        if t.calibration is not None
-    ]
-    for number, (one, first) in enumerate(calibrated):
-        for other, second in calibrated[number + 1 :]:
-            if first.high < second.low or second.high < first.low:
-                return f"markers {one} and {other} disagree beyond their intervals"
-    return ""
+def _disagreement(tracks: Sequence[Track], estimate: ClonalEstimate | None) -> str:
+    """In words, how far apart markers are that should lie together."""
+    if estimate is None or not estimate.is_discordant:
+        return ""
+    levels = ", ".join(f"{track.marker.target_id} {track.templates or 0.0:.3g}" for track in tracks)
+    return f"markers disagree (templates {levels}; p {estimate.p_value:.1e}): one lost, or clonal evolution"
 
 
 def _without_spike_ins(library: Library) -> str:

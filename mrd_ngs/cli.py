@@ -137,7 +137,7 @@ def track(
     library = read_library(sample, settings)
     calls = call_markers([library], known, settings=settings)
     document = {
-        **to_json(calls.results[0]),
+        **to_json(calls.results[-1]),  # the clone's, where there are several markers
         "targets": [to_json(result) for result in calls.results],
         "evidence": [to_json(found) for found in calls.tracks],
         "settings": to_json(settings),

@@ -10,14 +10,20 @@ never gained, so where they disagree the highest is the nearest to the clone.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mrd_ngs.evidence import NgsSettings
 from mrd_ngs.spike_ins import Calibration
 from mrd_ngs.track import Track, quantifiable_templates, quasi_poisson_interval
-from pipeline.detection import Interval, mean_count_for_detection
+from pipeline.detection import DETECTION_POWER, Interval, mean_count_for_detection
 
-__all__ = ["ClonalEstimate", "Observation", "disagreement", "estimate_clone", "joint_lod_templates"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
+__all__ = ["ClonalEstimate", "Observation", "disagreement", "estimate_clone", "lod_templates"]
+
+_TEMPLATES_MAX = 100_000
 _SEARCH_STEPS = 200  # halvings of a bracket of doubles
 
 
@@ -154,35 +160,86 @@ def disagreement(observations: Sequence[Observation], settings: NgsSettings) -> 
     return float(gammaincc((len(observations) - 1) / 2, statistic / 2))
 
 
-def joint_lod_templates(efficiencies: Sequence[float], settings: NgsSettings) -> float | None:
+def lod_templates(markers: Sequence[tuple[Calibration, int]], settings: NgsSettings) -> float | None:
     """Expected templates at which at least one marker is called in 95 % of samples.
 
     Parameters
     ----------
-    efficiencies
-        Of each marker, the probability that one template reaches its decision count.
+    markers
+        Of each marker, its calibration and the smallest number of reads called.
     settings
         ``marker_shared_sampling``, p.
 
     Returns
     -------
     float or None
-        Expected templates per marker; None where no marker can be called.
+        Expected templates per marker; None above 100,000.
 
     Notes
     -----
-    Of lambda/p clonal genomes drawn (Poisson), each marker's template reaches the assay
-    with probability p, independently, and is called with probability e_i. So
-    P(no marker) = exp(-(lambda / p) (1 - prod(1 - p e_i))). With p = 1, all that was
-    drawn is in the assay, and a second marker helps only where the first is missed.
+    Of the lambda/p clonal genomes drawn (Poisson), each marker's template reaches the
+    assay with probability p, independently. The reads of j templates are negative
+    binomial with mean j m and variance phi j m. With p = 1, all that was drawn is in the
+    assay, and a second marker helps only where the first is missed. Background reads
+    would add to the clone's; they are left out, on the safe side.
 
     Examples
     --------
-    >>> [round(joint_lod_templates(e, NgsSettings()), 3) for e in ([0.9], [0.9, 0.9])]
-    [3.329, 3.026]
+    >>> fit = Calibration(reads_per_template=5.0, dispersion=1.0, relative_error=0.05,
+    ...                   degrees_of_freedom=8, error_rate=0.001, reads=1800, copies=360.0, missing=())
+    >>> [round(lod_templates([(fit, 2)] * n, NgsSettings()), 3) for n in (1, 2)]
+    [3.117, 3.001]
     """
-    seen = _any_of(efficiencies, settings.marker_shared_sampling)
-    return mean_count_for_detection(1) / seen if seen > 0 else None
+    low, high = 0.0, mean_count_for_detection(1)
+    while _power(markers, high, settings.marker_shared_sampling) < DETECTION_POWER:
+        low, high = high, 2 * high
+        if high > _TEMPLATES_MAX:
+            return None
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        if _power(markers, middle, settings.marker_shared_sampling) < DETECTION_POWER:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _power(markers: Sequence[tuple[Calibration, int]], templates: float, shared: float) -> float:
+    """Probability that any marker is called at this number of expected templates."""
+    import numpy as np
+    from scipy.stats import poisson
+
+    drawn = templates / shared
+    genomes = np.arange(int(poisson.ppf(1 - 1e-9, drawn)) + 1)
+    missed = np.ones(len(genomes))
+    for calibration, decision_reads in markers:
+        missed *= _missed(calibration, decision_reads, len(genomes) - 1, shared)
+    return float(1 - (poisson.pmf(genomes, drawn) * missed).sum())
+
+
+def _missed(
+    calibration: Calibration, decision_reads: int, genomes_max: int, shared: float
+) -> "NDArray[np.float64]":
+    """Probability, shape (genomes_max + 1,), that so many genomes leave a marker below its decision."""
+    import numpy as np
+    from scipy.special import betainc, gammaincc
+    from scipy.stats import binom
+
+    # Beyond so many templates in the assay a miss is out of the question.
+    most = int(binom.ppf(1 - 1e-12, genomes_max, shared)) if shared < 1 else genomes_max
+    templates = np.arange(1, most + 1)
+    means = templates * calibration.reads_per_template
+    if calibration.dispersion <= 1.0 + 1e-9:
+        below = gammaincc(decision_reads, means)
+    else:
+        sizes = means / (calibration.dispersion - 1.0)
+        below = betainc(sizes, decision_reads, 1.0 / calibration.dispersion)
+    below = np.concatenate([[1.0], below])
+    if shared == 1:
+        return np.asarray(below, dtype=np.float64)
+    genomes = np.arange(genomes_max + 1)
+    thinned = binom.pmf(np.arange(most + 1)[np.newaxis], genomes[:, np.newaxis], shared) @ below
+    return np.asarray(thinned, dtype=np.float64)
 
 
 def _any_of(efficiencies: Sequence[float], shared: float) -> float:

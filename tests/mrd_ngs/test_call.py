@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 
+import numpy as np
 import pytest
 
 from mrd_ngs.call import METHOD_VERSION, call_markers, call_patient
@@ -35,8 +36,9 @@ def test_negative_carries_its_limit_in_words(make_library: Make, make_marker) ->
     assert result.status is Status.NOT_DETECTED
     assert result.value == 0.0
     assert result.numerator == 0.0
-    # 5 reads a template, Poisson: P(>= 2) = 0.9596; 2.9957 / 0.9596 per million
-    assert result.lod == pytest.approx(3.122e-6, rel=1e-3)
+    # 5 reads a template, Poisson: of one template 2 reads with probability 0.9596, of two 0.9995;
+    # exp(-t) (1 + 0.0404 t + 0.0005 t^2 / 2) = 0.05 at t = 3.116
+    assert result.lod == pytest.approx(3.116e-6, rel=1e-3)
     assert result.lod_basis == (
         "1 template, 95 % power, 1,000,000 nucleated cells (as stated in the sheet), efficiency 0.960 "
         "(at least 2 reads of 5.00 a template, dispersion 1.00)"
@@ -100,11 +102,93 @@ def test_missing_spike_ins_and_shallow_sequencing_are_flagged(make_library: Make
     assert result.lod > 1e-5
 
 
-def test_markers_that_disagree_are_said_to(make_library: Make, make_marker) -> None:
-    second = make_marker(target_id="IGK-1", locus="IGK", sequence="ACGGTCATTG" * 8)
-    calls = call_markers([make_library(clone=500)], [make_marker(), second], settings=SETTINGS)
-    assert [r.target_id for r in calls.results] == ["IGH-1", "IGK-1"]
-    assert all("markers IGH-1 and IGK-1 disagree" in r.qc for r in calls.results)
+SECOND_READ = np.random.default_rng(5).choice(np.frombuffer(b"ACGT", dtype=np.uint8), 180).tobytes()
+SECOND_WINDOW = SECOND_READ[60:140]
+
+
+@pytest.fixture
+def pair(make_marker) -> list[Marker]:
+    """Two markers of one clone."""
+    return [
+        make_marker(),
+        make_marker(target_id="IGK-1", locus="IGK", sequence=SECOND_WINDOW.decode()),
+    ]
+
+
+def test_markers_that_agree_are_one_clone(make_library: Make, pair: list[Marker]) -> None:
+    library = make_library(clone=50, others={SECOND_READ: 60})
+    first, second, clone = call_markers([library], pair, settings=SETTINGS).results
+    assert [r.target_id for r in (first, second, clone)] == ["IGH-1", "IGK-1", "clone"]
+    assert clone.status is Status.DETECTED
+    assert clone.reason is Reason.AT_OR_ABOVE_DECISION_COUNT
+    assert clone.numerator == pytest.approx(11.0)
+    assert clone.value == pytest.approx(1.1e-5)
+    assert clone.ci_low < clone.value < clone.ci_high
+    assert clone.lod < min(first.lod, second.lod)
+    assert clone.ci_high - clone.ci_low < second.ci_high - second.ci_low
+    assert clone.qc == "pass"
+    assert "1 of 2 markers, 95 % power" in clone.lod_basis
+
+
+def test_one_marker_has_no_row_for_the_clone(make_library: Make, make_marker) -> None:
+    calls = call_markers([make_library(clone=50)], [make_marker()], settings=SETTINGS)
+    assert [r.target_id for r in calls.results] == ["IGH-1"]
+
+
+def test_a_lost_marker_leaves_the_clone_detected_at_the_level_of_the_other(
+    make_library: Make, pair: list[Marker]
+) -> None:
+    first, second, clone = call_markers([make_library(clone=500)], pair, settings=SETTINGS).results
+    assert clone.status is Status.DETECTED
+    assert clone.reason is Reason.DISCORDANT_MARKERS
+    assert (clone.value, clone.ci_low, clone.ci_high) == (first.value, first.ci_low, first.ci_high)
+    assert clone.lod == pytest.approx(first.lod)  # nothing leans on the marker that may be lost
+    assert second.status is Status.NOT_DETECTED
+    for result in (first, second, clone):
+        assert "markers disagree (templates IGH-1 100, IGK-1 0" in result.qc
+
+
+def test_a_negative_does_not_rest_on_markers_that_contradict_each_other(
+    make_library: Make, pair: list[Marker], neighbour: bytes
+) -> None:
+    # 50 reads of the first marker where errors of its look-alikes explain 27 of up to 44: if it
+    # were called, the clone would be; here the accepted chance is so small that it is not.
+    strict = NgsSettings(background_alpha=1e-9, discordance_alpha=0.2)
+    library = make_library(clone=50, others={neighbour: 400_000})
+    first, second, clone = call_markers([library], pair, settings=strict).results
+    assert first.status is second.status is Status.NOT_DETECTED
+    assert clone.status is Status.INDETERMINATE
+    assert clone.reason is Reason.DISCORDANT_MARKERS
+
+
+def test_two_negative_markers_are_one_negative_clone(make_library: Make, pair: list[Marker]) -> None:
+    *_, clone = call_markers([make_library()], pair, settings=SETTINGS).results
+    assert clone.status is Status.NOT_DETECTED
+    assert clone.reason is Reason.BELOW_DECISION_COUNT
+    assert clone.value == clone.ci_low == 0.0
+    # Both miss one template with probability 0.0404^2: exp(-t) (1 + 0.0016 t) = 0.05 at t = 3.0006
+    assert clone.lod == pytest.approx(3.001e-6, rel=1e-3)
+
+
+def test_clone_without_calibration_is_not_evaluable(make_library: Make, pair: list[Marker]) -> None:
+    *_, clone = call_markers([make_library(clone=50, spike_ins=())], pair, settings=SETTINGS).results
+    assert clone.target_id == "clone"
+    assert clone.status is Status.NOT_EVALUABLE
+    assert clone.reason is Reason.SPIKE_INS_NOT_FOUND
+
+
+def test_reads_expected_from_other_samples_are_not_called(make_library: Make, make_marker) -> None:
+    hopped = {("0" * 64, "IGH-1"): 10.0}
+    (result,) = call_markers(
+        [make_library(clone=12)], [make_marker()], settings=SETTINGS, hopped=hopped
+    ).results
+    assert result.status is Status.NOT_DETECTED
+    assert result.reason is Reason.EXPLAINED_BY_BACKGROUND
+    assert "IGH-1: 10.0 reads expected from other samples of the run" in result.qc
+    (more,) = call_markers(
+        [make_library(clone=60)], [make_marker()], settings=SETTINGS, hopped=hopped
+    ).results
+    assert more.status is Status.DETECTED
 
 
 def test_candidates_not_taken_are_not_followed(make_library: Make, make_marker) -> None:

@@ -43,7 +43,7 @@ def browser(tmp_path_factory):
 
 @contextmanager
 def opened(browser, path, *, width=1280):
-    """A page with what went wrong in it, as ``page.complaints``, and what it asked for."""
+    """A page, the addresses it asked for, and its errors, messages and dialogs."""
     page = browser.new_page()
     page.set_viewport_size({"width": width, "height": 900})
     asked, complaints = [], []
@@ -51,9 +51,11 @@ def opened(browser, path, *, width=1280):
     page.on("console", lambda m: complaints.append(m.text))
     page.on("pageerror", lambda e: complaints.append(str(e)))
     page.on("dialog", lambda d: (complaints.append(d.message), d.dismiss()))
-    page.goto(path.as_uri())
-    yield page, asked, complaints
-    page.close()
+    try:
+        page.goto(path.as_uri())
+        yield page, asked, complaints
+    finally:
+        page.close()
 
 
 def report_pages(report):

@@ -152,6 +152,16 @@ def test_notes_are_banners_and_other_patients_stay_out_of_a_patients_page(small_
         assert "Unverified defaults in use: flow background of the SRL panel" in text_of(page)
 
 
+def test_input_whose_damage_only_a_digest_would_show_is_marked_unverified(tmp_path):
+    data = trial(1)
+    first, *others = data.provenance.inputs
+    inputs = (replace(first, unverified=True), *others)
+    write_report(replace(data, provenance=replace(data.provenance, inputs=inputs)), tmp_path)
+    text = text_of(tmp_path / "patients" / "P01.html")
+    assert f"{first.name} (unverified: no digest" in text
+    assert text.count("(unverified: no digest") == 1
+
+
 def test_cohort_counts_calls_and_why_they_are_indeterminate(small_report):
     text = text_of(small_report / "index.html")
     assert "4 patients 16 samples 48 results" in text
