@@ -1,83 +1,98 @@
 """A germline set laid out for the kernels: bits in frames, words and where they stand."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_ngs.annotate_kernels import (
-    CYS_AT,
-    D_K,
-    E_K,
-    J_K,
-    J_WORDS,
-    TRP_AT,
-    V_K,
-    WORDS,
-    Tables,
-)
 from mrd_ngs.germline import LOCI, Gene, GermlineSet
 
-__all__ = ["CODE_OF_BYTE", "kernel_tables", "placed"]
+__all__ = ["CODE_OF_BYTE", "GermlineTables", "Segment", "WordTable", "germline_tables"]
 
 CODE_OF_BYTE = np.full(256, 4, dtype=np.uint8)
 for _code, _letters in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
     CODE_OF_BYTE[np.frombuffer(_letters, dtype=np.uint8)] = _code
 
 
-def placed(genes: Sequence[Gene]) -> tuple[Gene, ...]:
-    """The alleles that have an anchor, by locus and name: the order of the kernels' tables."""
-    return tuple(sorted((g for g in genes if g.anchor is not None), key=lambda g: (g.name[:3], g.name)))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WordTable:
+    """Words of k bases: word w has the places ``places[starts[w]:starts[w + 1]]`` in alleles ``owners``.
+
+    A place is relative to the anchor.
+    """
+
+    starts: NDArray[np.int32]
+    places: NDArray[np.int32]
+    owners: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Segment:
+    """V, D or J alleles, by locus and name; behind V the intron's flank, behind J Kde.
+
+    ``table``, shape (alleles, 4) int64: place in ``codes``, length, anchor, number of the
+    gene. ``bits``, shape (3, words, alleles) uint64: low bit, high bit and known bases in
+    the frame, without the elements. ``loci``: first allele of each locus, and the end.
+    """
+
+    names: tuple[str, ...]
+    codes: NDArray[np.uint8]
+    table: NDArray[np.int64]
+    bits: NDArray[np.uint64]
+    loci: NDArray[np.int64]
+    words: WordTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GermlineTables:
+    """What the kernels need of a germline set."""
+
+    v: Segment
+    d: Segment
+    j: Segment
+    kde_words: WordTable
+    intron_words: WordTable
 
 
 @cache
-def kernel_tables(germline: GermlineSet) -> Tables:
+def germline_tables(germline: GermlineSet) -> GermlineTables:
     """Tables of a germline set; made once per set and process."""
-    v, j = placed(germline.v), placed(germline.j)
-    elements = {element.joins: element.sequence for element in germline.elements}
-    intron, kde = elements.get("end", ""), elements.get("start", "")
-    v_lo, v_hi, v_ok = _frames(v, WORDS, CYS_AT)
-    j_lo, j_hi, j_ok = _frames(j, J_WORDS, TRP_AT)
-    v_codes, v_offsets = _flat([*(g.sequence for g in v), intron])
-    j_codes, j_offsets = _flat([*(g.sequence for g in j), kde])
-    d_codes, d_offsets = _flat([d.sequence for d in germline.d])
-    v_starts, v_places, _ = _seeds([(g.sequence, g.anchor or 0) for g in v], V_K, distinct=True)
-    j_starts, j_places, _ = _seeds([(g.sequence, g.anchor or 0) for g in j], J_K, distinct=True)
-    d_starts, d_places, d_alleles = _seeds([(d.sequence, 0) for d in germline.d], D_K, distinct=False)
-    e_starts, e_places, _ = _seeds([(kde, 0)], E_K, distinct=True)
-    i_starts, i_places, _ = _seeds([(intron, 0)], E_K, distinct=True)
-    return Tables(
-        v_lo=v_lo,
-        v_hi=v_hi,
-        v_ok=v_ok,
-        v_codes=v_codes,
-        v_offsets=v_offsets,
-        v_cys=np.array([g.anchor for g in v], dtype=np.int32),
-        v_gene=_gene_numbers([g.name for g in v]),
-        v_range=_locus_range(v),
-        v_seed_starts=v_starts,
-        v_seed_places=v_places,
-        j_lo=j_lo,
-        j_hi=j_hi,
-        j_ok=j_ok,
-        j_codes=j_codes,
-        j_offsets=j_offsets,
-        j_trp=np.array([g.anchor for g in j], dtype=np.int32),
-        j_gene=_gene_numbers([g.name for g in j]),
-        j_range=_locus_range(j),
-        j_seed_starts=j_starts,
-        j_seed_places=j_places,
-        d_codes=d_codes,
-        d_offsets=d_offsets,
-        d_seed_starts=d_starts,
-        d_seed_allele=d_alleles,
-        d_seed_places=d_places,
-        d_gene=_gene_numbers([d.name for d in germline.d]),
-        e_seed_starts=e_starts,
-        e_seed_places=e_places,
-        i_seed_starts=i_starts,
-        i_seed_places=i_places,
+    from mrd_ngs import annotate_kernels as kernels
+
+    elements = {element.joins: element for element in germline.elements}
+    intron = _as_gene(elements["end"].name, elements["end"].sequence)
+    kde = _as_gene(elements["start"].name, elements["start"].sequence)
+    v = _segment(germline.v, intron, kernels.WORDS, kernels.CYS_AT, kernels.V_K)
+    j = _segment(germline.j, kde, kernels.J_WORDS, kernels.TRP_AT, kernels.J_K)
+    d = _segment([_as_gene(*diversity) for diversity in germline.d], None, 0, 0, kernels.D_K)
+    return GermlineTables(
+        v=v, d=d, j=j, kde_words=_words([kde], kernels.E_K), intron_words=_words([intron], kernels.E_K)
+    )
+
+
+def _as_gene(name: str, sequence: str) -> Gene:
+    return Gene(name, sequence, 0)
+
+
+def _segment(genes: Sequence[Gene], element: Gene | None, words: int, anchor_at: int, k: int) -> Segment:
+    placed = sorted((g for g in genes if g.anchor is not None), key=lambda g: (g.name[:3], g.name))
+    everything = placed if element is None else [*placed, element]
+    lengths = [len(g.sequence) for g in everything]
+    table = np.zeros((len(everything), 4), dtype=np.int64)
+    table[:, 0] = np.cumsum([0, *lengths])[:-1]
+    table[:, 1] = lengths
+    table[:, 2] = [g.anchor or 0 for g in everything]
+    table[:, 3] = _gene_numbers(everything)
+    loci = [g.name[:3] for g in placed]
+    return Segment(
+        names=tuple(g.name for g in everything),
+        codes=_codes("".join(g.sequence for g in everything)),
+        table=table,
+        bits=_frames(placed, words, anchor_at),
+        loci=np.array([sum(x < locus for x in loci) for locus in (*LOCI, "IGZ")], dtype=np.int64),
+        words=_words(placed, k, each_owner=words == 0),
     )
 
 
@@ -85,56 +100,41 @@ def _codes(sequence: str) -> NDArray[np.uint8]:
     return CODE_OF_BYTE[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)]
 
 
-def _flat(sequences: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
-    np.cumsum([len(s) for s in sequences], out=offsets[1:])
-    return _codes("".join(sequences)), offsets
+def _gene_numbers(genes: Sequence[Gene]) -> list[int]:
+    """The same number for alleles of one gene, which stand side by side."""
+    names = [g.name.split("*")[0] for g in genes]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return [numbers[name] for name in names]
 
 
-def _frames(genes: Sequence[Gene], words: int, anchor_at: int) -> tuple[NDArray[np.uint64], ...]:
-    """Low bits, high bits and known bases of each allele, shape (words, alleles)."""
+def _frames(genes: Sequence[Gene], words: int, anchor_at: int) -> NDArray[np.uint64]:
+    """Low bits, high bits and known bases of each allele, shape (3, words, alleles)."""
     codes = np.full((len(genes), words * 64), 4, dtype=np.uint8)
-    for row, gene in zip(codes, genes, strict=True):
+    for row, gene in zip(codes, genes, strict=True) if words else ():
         start = anchor_at - (gene.anchor or 0)
         row[start : start + len(gene.sequence)] = _codes(gene.sequence)
     known = codes < 4
     planes = (known & (codes & 1 == 1), known & (codes & 2 == 2), known)
-    return tuple(
-        np.ascontiguousarray(np.packbits(plane, axis=1, bitorder="little").view("<u8").T) for plane in planes
-    )
+    packed = [np.packbits(plane, axis=1, bitorder="little").view("<u8").T for plane in planes]
+    return np.ascontiguousarray(np.stack(packed))
 
 
-def _seeds(
-    sequences: Sequence[tuple[str, int]], k: int, *, distinct: bool
-) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.int16]]:
-    """Words of ``k`` bases: per word its places relative to the anchor, and their alleles.
-
-    ``distinct`` keeps each place of a word once, whichever allele has it.
-    """
-    words, places, alleles = [], [], []
-    for number, (sequence, anchor) in enumerate(sequences):
-        if len(sequence) < k:
+def _words(genes: Sequence[Gene], k: int, *, each_owner: bool = False) -> WordTable:
+    """Index of all words; a place is kept once, or once for each allele that has it there."""
+    words, places, owners = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], [np.zeros(0, np.int64)]
+    for number, gene in enumerate(genes):
+        if len(gene.sequence) < k:
             continue
-        codes = np.lib.stride_tricks.sliding_window_view(_codes(sequence).astype(np.int64), k)
-        clean = (codes < 4).all(axis=1)
-        words.append((codes @ 4 ** np.arange(k - 1, -1, -1))[clean])
-        places.append(np.flatnonzero(clean) - anchor)
-        alleles.append(np.full(int(clean.sum()), number))
-    empty = [np.zeros(0, dtype=np.int64)]
-    word, place, allele = (np.concatenate(part or empty) for part in (words, places, alleles))
-    keys = (word * 4096 + place + 2048) * 1024 + (0 if distinct else allele)
+        codes = np.lib.stride_tricks.sliding_window_view(_codes(gene.sequence).astype(np.int64), k)
+        clean = np.flatnonzero((codes < 4).all(axis=1))
+        words.append(codes[clean] @ 4 ** np.arange(k - 1, -1, -1))
+        places.append(clean - (gene.anchor or 0))
+        owners.append(np.full(len(clean), number))
+    word, place, owner = np.concatenate(words), np.concatenate(places), np.concatenate(owners)
+    keys = ((word * 2048 + place + 1024) << 20) + (owner if each_owner else 0)
     _, first = np.unique(keys, return_index=True)
-    starts = np.searchsorted(word[first], np.arange(4**k + 1)).astype(np.int32)
-    return starts, place[first].astype(np.int16), allele[first].astype(np.int16)
-
-
-def _gene_numbers(names: Sequence[str]) -> NDArray[np.int32]:
-    """The same number for alleles of one gene, which stand side by side."""
-    genes = [name.split("*")[0] for name in names]
-    numbers = {gene: number for number, gene in enumerate(dict.fromkeys(genes))}
-    return np.array([numbers[gene] for gene in genes], dtype=np.int32)
-
-
-def _locus_range(genes: Sequence[Gene]) -> NDArray[np.int32]:
-    loci = [g.name[:3] for g in genes]
-    return np.array([sum(x < locus for x in loci) for locus in (*LOCI, "IGZ")], dtype=np.int32)
+    return WordTable(
+        starts=np.searchsorted(word[first], np.arange(4**k + 1)).astype(np.int32),
+        places=place[first].astype(np.int32),
+        owners=owner[first].astype(np.int32),
+    )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mrd_ngs.evidence import Library
     from pipeline.model import Marker, MrdResult, Sample
 
@@ -119,6 +121,14 @@ def track(
     spike_ins: SpikeIns = None,
     cells: CellCount = None,
     dna_ng: DnaNg = None,
+    control: Annotated[
+        Path | None,
+        typer.Option(
+            "--control",
+            metavar="control.json",
+            help="What `nadir ngs control` wrote of the run; what hopping explains is then not called.",
+        ),
+    ] = None,
     timepoint: Timepoint = "FU1",
     collected_on: CollectedOn = _NO_DATE,
     material: MaterialName = "bone_marrow",
@@ -135,7 +145,8 @@ def track(
     sample = _sample(reads, mates, spike_ins, cells, dna_ng, patient, timepoint, collected_on, material)
     settings = NgsSettings()
     library = read_library(sample, settings)
-    calls = call_markers([library], known, settings=settings)
+    hopped = None if control is None else _hopped(control, patient, library.input_sha256)
+    calls = call_markers([library], known, settings=settings, hopped=hopped)
     document = {
         **to_json(calls.results[-1]),  # the clone's, where there are several markers
         "targets": [to_json(result) for result in calls.results],
@@ -146,6 +157,74 @@ def track(
     _write(out, document, json_output)
     for result in calls.results:
         _say(_in_words(result))
+
+
+@app.command()
+def control(
+    reads: Annotated[
+        list[Path],
+        typer.Argument(metavar="READS...", help="One file of each sample of the run.", show_default=False),
+    ],
+    markers: Annotated[
+        list[Path],
+        typer.Option("--markers", metavar="M.json", help="What `nadir ngs index` wrote, of every patient."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="control.json", help="The run, judged.")],
+    patient: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--patient",
+            metavar="ID",
+            help="Whose sample each READS is, in their order; negative_control and polyclonal_control for "
+            "controls. May be left out where READS and --markers are as many and in one order.",
+        ),
+    ] = None,
+    spike_ins: SpikeIns = None,
+    hop_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--hop-rate",
+            min=0.0,
+            max=0.5,
+            help="Share of a sample's reads expected in each other sample; else the run tells it.",
+        ),
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """Look for every marker in every sample of a run: contamination, index hopping, exchanged samples."""
+    from mrd_ngs.call import METHOD_VERSION
+    from mrd_ngs.evidence import NgsSettings
+    from mrd_ngs.read import read_library
+    from mrd_ngs.run_control import Role, judge_run, tally
+    from pipeline.errors import GateFailed
+    from pipeline.formats.records import to_json
+
+    known = [_read_markers(path) for path in markers]
+    owners = _owners(reads, known, patient)
+    settings = NgsSettings()
+    tracked = [marker for listed in known for marker in listed if marker.taken]
+    tallies = []
+    for path, owner in zip(reads, owners, strict=True):  # one library at a time is held
+        role = Role(owner) if owner in (Role.NEGATIVE, Role.POLYCLONAL) else Role.PATIENT
+        sample = _sample(path, None, spike_ins, None, None, owner, "RUN", _NO_DATE, "bone_marrow")
+        tallies.append(tally(read_library(sample, settings), role, tracked, settings))
+    judged = judge_run(tallies, tracked, settings, hop_rate=hop_rate)
+    document = {"method_version": METHOD_VERSION, "settings": to_json(settings), **to_json(judged)}
+    _write(out, document, json_output)
+    rate = judged.hop_rate
+    _say(f"hopping: {rate.rate:.2g} of a sample's reads in each other, up to {rate.high:.2g} ({rate.basis})")
+    for verdict in judged.samples:
+        name = f"sample {verdict.sample} ({verdict.patient_id or verdict.role})"
+        _say(f"{name}: {'passed' if verdict.passed else 'FAILED'}")
+        for line in (*verdict.problems, *verdict.notes):
+            _say(f"  {line}")
+    for one, other in judged.swapped:
+        _say(f"samples {one} and {other} hold each other's clone: exchanged?")
+    if not judged.passed:
+        failed = sum(not verdict.passed for verdict in judged.samples)
+        raise GateFailed(
+            f"{failed} of {len(judged.samples)} samples of the run failed its control; see {out}"
+        )
 
 
 @app.command()
@@ -256,6 +335,52 @@ def _read_markers(path: Path) -> "list[Marker]":
     if any(set(marker.sequence) - set("ACGT") or not marker.sequence for marker in markers if marker.taken):
         raise DamagedFile("a marker's sequence is not in A, C, G, T", path=path)
     return markers
+
+
+def _owners(
+    reads: "Sequence[Path]", known: "Sequence[Sequence[Marker]]", patients: "Sequence[str] | None"
+) -> list[str]:
+    """Whose sample each file is."""
+    from pipeline.errors import UsageError
+
+    if patients is None:
+        if len(reads) != len(known) or not all(known):
+            raise UsageError(
+                f"{len(reads)} samples and {len(known)} marker files, so whose sample is whose is not clear. "
+                "Expected: --patient once for each READS, in their order"
+            )
+        return [listed[0].patient_id for listed in known]
+    if len(patients) != len(reads):
+        raise UsageError(f"{len(patients)} times --patient for {len(reads)} samples. Expected: one for each")
+    return list(patients)
+
+
+def _hopped(path: Path, patient: str, input_sha256: str) -> dict[tuple[str, str], float]:
+    """Expected reads from other samples of the run, of one patient's markers in one sample."""
+    import json
+
+    from mrd_ngs.run_control import MarkerFinding
+    from pipeline.errors import DamagedFile, InputRefused
+    from pipeline.formats.records import from_json
+
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputRefused(f"the run control cannot be read ({error.strerror})", path=path) from error
+    except ValueError as error:
+        raise DamagedFile("is not JSON", path=path, expected="what `nadir ngs control` writes") from error
+    listed = document.get("findings") if isinstance(document, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(finding, dict) for finding in listed):
+        raise DamagedFile("holds no findings", path=path, expected="what `nadir ngs control` writes")
+    findings = [from_json(MarkerFinding, finding, path=path) for finding in listed]
+    own = [f for f in findings if f.input_sha256 == input_sha256 and f.marker_patient_id == patient]
+    if not own:
+        raise InputRefused(
+            "the run control does not know this sample with this patient's markers",
+            path=path,
+            remedy="give `nadir ngs control` the same reads and markers",
+        )
+    return {(f.input_sha256, f.target_id): f.hopped_reads for f in own}
 
 
 def _reads_of(library: "Library") -> dict[str, int]:

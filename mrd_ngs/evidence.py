@@ -61,6 +61,13 @@ class NgsSettings:
     markers then disagree beyond a factor of about three); ``discordance_alpha`` the accepted
     probability of calling agreeing markers discordant.
 
+    Run control (own choices, unverified). ``hop_rate_assumed`` is the share of a donor's
+    reads reckoned with in each other sample where the run says too little,
+    ``hop_rate_max`` the largest that passes for hopping. A foreign marker with at least
+    ``swap_min_share`` of a sample's reads and ``swap_ratio`` times its own marker's is a
+    suspected exchange. A negative control has at most ``negative_control_max_share`` of a
+    typical sample's reads; no sequence of a polyclonal one more than ``polyclonal_max_share``.
+
     Raises
     ------
     ValueError
@@ -88,6 +95,13 @@ class NgsSettings:
     marker_shared_sampling: float = 1.0
     marker_amplification_sd: float = 0.25
     discordance_alpha: float = 0.001
+    # samples of a run together
+    hop_rate_assumed: float = 0.001
+    hop_rate_max: float = 0.01
+    swap_min_share: float = 0.001
+    swap_ratio: float = 10.0
+    negative_control_max_share: float = 0.01
+    polyclonal_max_share: float = 0.05
 
     def __post_init__(self) -> None:
         for name in (
@@ -97,6 +111,11 @@ class NgsSettings:
             "marker_min_share",
             "marker_min_cell_fraction",
             "discordance_alpha",
+            "hop_rate_assumed",
+            "hop_rate_max",
+            "swap_min_share",
+            "negative_control_max_share",
+            "polyclonal_max_share",
         ):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie between 0 and 1")
@@ -119,6 +138,8 @@ class NgsSettings:
             raise ValueError("marker_shared_sampling must lie in (0, 1]")
         if not self.marker_amplification_sd >= 0:
             raise ValueError("marker_amplification_sd cannot be negative")
+        if not self.swap_ratio > 1:
+            raise ValueError("swap_ratio must be above 1")
         if not self.satellite_ratio > 1:
             raise ValueError("satellite_ratio must be above 1")
         if self.max_read_nt < self.min_read_nt:

@@ -10,7 +10,8 @@ __all__ = ["Matrix", "Panel", "matrix"]
 
 PANEL_PATIENTS = 25  # fits an A4 page, and two panels stand side by side on a screen
 CELL, ROW, GAP, HEAD = 19, 21, 11, 88
-_LABEL_CHARACTER, _LABEL_LENGTH = 7.2, 14
+_LABEL_CHARACTER = 8.6  # px of a capital at 12 px, in the widest of the fonts the page asks for
+_LABEL_LENGTH = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,11 @@ def _unverified_panels(samples: Sequence[Sample]) -> tuple[str, ...]:
     from mrd_flow.panel import load_panel
 
     panels = [load_panel(name) for name in sorted({s.panel for s in samples})]
-    return tuple(f"{panel.name} panel: {item.what}" for panel in panels for item in panel.unverified)
+    return tuple(
+        f"{panel.name} panel ({'; '.join(item.what for item in panel.unverified)})"
+        for panel in panels
+        if panel.unverified
+    )
 
 
 def _inspect_ngs(sample: Sample) -> None:
