@@ -14,28 +14,33 @@ Gotoh, J Mol Biol 1982;162:705) into a frame without gaps, and compared in the s
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-U8, U64 = NDArray[np.uint8], NDArray[np.uint64]
-I32, I64 = NDArray[np.int32], NDArray[np.int64]
+U8: TypeAlias = NDArray[np.uint8]
+U64: TypeAlias = NDArray[np.uint64]
+I32: TypeAlias = NDArray[np.int32]
+I64: TypeAlias = NDArray[np.int64]
+Int: TypeAlias = Any  # int where Python calls, int64 in compiled code
 _F = TypeVar("_F", bound=Callable[..., Any])
-kernel: Callable[[_F], _F] = njit(cache=True, nogil=True)
+kernel = cast("Callable[[_F], _F]", njit(cache=True, nogil=True))
+integer = cast("Callable[[Any], Int]", np.int64)
 
 WORDS, CYS_AT = 6, 320  # V frame: 384 bases, Cys104 at 320
 J_WORDS, TRP_AT = 2, 64  # J frame: 128 bases, Trp/Phe118 at 64
 PAD = 448  # clear bits on either side of a packed read, so that a frame may hang over its ends
 VOTE_PAD, VOTES_BEYOND = 96, 336  # an anchor may be voted this far before and behind a read
 V_K, J_K, D_K, E_K = 8, 7, 5, 8  # bases of a word
-MAX_V_TIES, MAX_D_TIES, MAX_J_TIES, MAX_STEPS = 64, 16, 16, 24
+MAX_V_TIES, MAX_D_TIES, MAX_J_TIES, MAX_STEPS, MAX_J_STEPS = 64, 16, 16, 24, 8
 LONGEST_CDR3 = 200  # nt downstream of Cys104 in which the anchor of J may stand
 
 MATCH, MISMATCH, GAP_OPEN, GAP_EXTEND = 2, -3, -12, -1
 CLIPPED, CLIPPED_NEAR_CYS, DEEP_FALL = 12, 6, 14  # what makes a straight V alignment doubtful
+CLIPPED_J, GAP_J = 8, 12  # the same for J, and the longest gap looked for in it
 GAP_REACH, BAND_MARGIN = 40, 8  # nt between diagonals that one V may use; cells beyond them
 FOLD_ROWS, FOLD_BANDS, FOLD_TRIALS = 512, 128, 4
 SHORT_GAP = 9  # nt of a gap so near Cys104 that no word need lie behind it
@@ -63,8 +68,8 @@ STEP_MATCH, STEP_INSERTION, STEP_DELETION = range(3)  # a step is length << 2 | 
 OFFSET, LENGTH, ANCHOR, GENE = range(4)  # columns of an allele table
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def popcount(_context: Any, _word: Any) -> Any:
+@intrinsic
+def _popcount(_context: Any, _word: Any) -> Any:
     """Set bits of a 64-bit word, by the processor's own instruction."""
 
     def generate(_c: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -73,14 +78,18 @@ def popcount(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def lowest_bit(_context: Any, _word: Any) -> Any:
+@intrinsic
+def _lowest_bit(_context: Any, _word: Any) -> Any:
     """Place of the lowest set bit of a 64-bit word that is not zero."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
 
     return types.uint64(types.uint64), generate
+
+
+popcount = cast("Callable[[Any], Any]", _popcount)
+lowest_bit = cast("Callable[[Any], Any]", _lowest_bit)
 
 
 @kernel
@@ -108,7 +117,7 @@ def pack(codes: U8, bits: U64) -> None:
 
 
 @kernel
-def lay_frame(bits: U64, place: int, frame: U64) -> None:
+def lay_frame(bits: U64, place: Int, frame: U64) -> None:
     """The frame of a packed read whose first base is ``place`` (may be negative)."""
     bit = place + PAD
     word = bit >> 6
@@ -123,7 +132,7 @@ def lay_frame(bits: U64, place: int, frame: U64) -> None:
 
 
 @kernel
-def vote(codes: U8, begin: int, end: int, k: int, starts: I32, places: I32, votes: I32) -> tuple[int, int]:
+def vote(codes: U8, begin: Int, end: Int, k: Int, starts: I32, places: I32, votes: I32) -> tuple[Int, Int]:
     """Count, for each place an anchor might have, the words in [begin, end) that put it there.
 
     ``votes`` is cleared and indexed by place - begin + VOTE_PAD. Returns the place with
@@ -135,10 +144,10 @@ def vote(codes: U8, begin: int, end: int, k: int, starts: I32, places: I32, vote
     mask = (1 << (2 * k)) - 1
     word = 0
     clean = 0
-    most = np.int64(0)
+    most = integer(0)
     best = 0
     for i in range(begin, end):
-        code = np.int64(codes[i])
+        code = integer(codes[i])
         word = ((word << 2) | (code & 3)) & mask
         clean = 0 if code > 3 else clean + 1
         if clean >= k:
@@ -146,7 +155,7 @@ def vote(codes: U8, begin: int, end: int, k: int, starts: I32, places: I32, vote
             for s in range(starts[word], starts[word + 1]):
                 x = start - places[s]
                 if 0 <= x < size:
-                    count = np.int64(votes[x]) + 1
+                    count = integer(votes[x]) + 1
                     votes[x] = count
                     if count > most:
                         most = count
@@ -155,7 +164,7 @@ def vote(codes: U8, begin: int, end: int, k: int, starts: I32, places: I32, vote
 
 
 @kernel
-def bits_between(start: int, end: int, word: int) -> Any:
+def bits_between(start: Int, end: Int, word: Int) -> Any:
     """The bits of frame word ``word`` that lie in [start, end)."""
     low = min(max(start - 64 * word, 0), 64)
     high = min(max(end - 64 * word, 0), 64)
@@ -165,7 +174,7 @@ def bits_between(start: int, end: int, word: int) -> Any:
 
 
 @kernel
-def compare(frame: U64, start: int, end: int, alleles: U64, counts: I64) -> None:
+def compare(frame: U64, start: Int, end: Int, alleles: U64, counts: I64) -> None:
     """Mismatches (row 0) and compared bases (row 1) of every allele within [start, end)."""
     n = alleles.shape[2]
     for a in range(n):
@@ -180,12 +189,12 @@ def compare(frame: U64, start: int, end: int, alleles: U64, counts: I64) -> None
         for a in range(n):
             both = alleles[2, w, a] & known
             differ = ((alleles[0, w, a] ^ lo) | (alleles[1, w, a] ^ hi)) & both
-            counts[0, a] += np.int64(popcount(differ))
-            counts[1, a] += np.int64(popcount(both))
+            counts[0, a] += integer(popcount(differ))
+            counts[1, a] += integer(popcount(both))
 
 
 @kernel
-def best_stretch(alleles: U64, a: int, frame: U64, start: int, end: int) -> tuple[int, int, int, int]:
+def best_stretch(alleles: U64, a: Int, frame: U64, start: Int, end: Int) -> tuple[Int, Int, Int, Int]:
     """Highest-scoring stretch of an allele against a frame within [start, end).
 
     Returns its start, end, score and the deepest fall of the score inside it. Bases that
@@ -200,7 +209,7 @@ def best_stretch(alleles: U64, a: int, frame: U64, start: int, end: int) -> tupl
         while events:
             bit = lowest_bit(events)
             events &= events - np.uint64(1)
-            place = 64 * w + np.int64(bit)
+            place = 64 * w + integer(bit)
             if place > f:
                 run += MATCH * (place - f)
                 peak = max(peak, run)
@@ -224,20 +233,20 @@ def best_stretch(alleles: U64, a: int, frame: U64, start: int, end: int) -> tupl
 
 
 @kernel
-def matches_in(alleles: U64, a: int, frame: U64, start: int, end: int) -> tuple[int, int]:
+def matches_in(alleles: U64, a: Int, frame: U64, start: Int, end: Int) -> tuple[Int, Int]:
     """Matches and mismatches of an allele with a frame in [start, end)."""
     matches = mismatches = 0
     for w in range(start >> 6, (end + 63) >> 6):
         both = alleles[2, w, a] & frame[2, w] & bits_between(start, end, w)
         differ = ((alleles[0, w, a] ^ frame[0, w]) | (alleles[1, w, a] ^ frame[1, w])) & both
-        wrong = np.int64(popcount(differ))
-        matches += np.int64(popcount(both)) - wrong
+        wrong = integer(popcount(differ))
+        matches += integer(popcount(both)) - wrong
         mismatches += wrong
     return matches, mismatches
 
 
 @kernel
-def tail(alleles: U64, a: int, frame: U64) -> tuple[int, int]:
+def tail(alleles: U64, a: Int, frame: U64) -> tuple[Int, Int]:
     """Bases after the codon of Cys104 that still follow the allele, and what they score."""
     w = CYS_AT >> 6
     three = np.uint64(3)
@@ -259,10 +268,10 @@ def tail(alleles: U64, a: int, frame: U64) -> tuple[int, int]:
 
 
 @kernel
-def order_ties(total: I64, table: I64, first: int, last: int, best: int, ties: I32) -> int:
+def order_ties(total: I64, table: I64, first: Int, last: Int, best: Int, ties: I32) -> Int:
     """Alleles of score ``best``, by falling number per gene, then by place; returns how many fit."""
     largest = here = 0
-    gene = np.int64(-1)
+    gene = integer(-1)
     for a in range(first, last):
         if total[a] == best:
             here = here + 1 if table[a, GENE] == gene else 1
@@ -290,7 +299,7 @@ def order_ties(total: I64, table: I64, first: int, last: int, best: int, ties: I
 
 
 @kernel
-def rank_v(alleles: U64, table: I64, frame: U64, counts: I64, total: I64, ties: I32) -> int:
+def rank_v(alleles: U64, table: I64, frame: U64, counts: I64, total: I64, ties: I32) -> Int:
     """Rank the V alleles that `compare` counted; ``ties`` gets the best, their number is returned.
 
     Genes with most equally good alleles come first: of genes that explain a read alike the
@@ -330,7 +339,7 @@ def clear_j(row: I64) -> None:
 
 
 @kernel
-def place_v(row: I64, a: int, table: I64, s: int, e: int, matches: int, mismatches: int, gaps: int) -> None:
+def place_v(row: I64, a: Int, table: I64, s: Int, e: Int, matches: Int, mismatches: Int, gaps: Int) -> None:
     """Fill a row's V columns from frame places [s, e)."""
     row[VG_START] = s - CYS_AT + table[a, ANCHOR]
     row[VG_END] = e - CYS_AT + table[a, ANCHOR]
@@ -379,11 +388,9 @@ def straight_v(
             start = s
             compare(frame, start, CYS_AT + 3, alleles, counts)
         count = rank_v(alleles, table, frame, counts, total, ties[r])
-        a = np.int64(ties[r, 0])
+        a = integer(ties[r, 0])
         extent = CYS_AT + 3 + tail(alleles, a, frame)[0]
-        s, e, score, fall = best_stretch(
-            alleles, a, frame, max(start, CYS_AT - table[a, ANCHOR]), extent
-        )
+        s, e, score, fall = best_stretch(alleles, a, frame, max(start, CYS_AT - table[a, ANCHOR]), extent)
         if s >= e:
             row[KIND] = NONE
             continue
@@ -401,8 +408,8 @@ def straight_v(
 
 @kernel
 def band_align(
-    codes: U8, begin: int, end: int, gene: U8, diagonal: int, bands: int, scores: I64, trace: U8
-) -> tuple[int, int, int]:
+    codes: U8, begin: Int, end: Int, gene: U8, diagonal: Int, bands: Int, scores: I64, trace: U8
+) -> tuple[Int, Int, Int]:
     """Local alignment with affine gaps inside a band.
 
     Cell (i, b) pairs read base i with gene base i - diagonal - b. Returns the score and
@@ -462,7 +469,7 @@ def band_align(
 
 
 @kernel
-def follow(trace: U8, begin: int, diagonal: int, i: int, b: int, shift: int, path: I64) -> int:
+def follow(trace: U8, begin: Int, diagonal: Int, i: Int, b: Int, shift: Int, path: I64) -> Int:
     """Walk an alignment back: ``path[gene base + shift]`` becomes its read base, else -1.
 
     Returns the first gene base. The path goes on beyond the last pair along its diagonal,
@@ -478,7 +485,7 @@ def follow(trace: U8, begin: int, diagonal: int, i: int, b: int, shift: int, pat
         if state == 0:
             if mark & 3 == 0:
                 break
-            state = np.int64(mark & 3) - 1
+            state = integer(mark & 3) - 1
         if state == 0:
             first = i - diagonal - b
             path[first + shift] = i
@@ -512,13 +519,13 @@ def fold(codes: U8, path: I64, frame: U64) -> None:
 
 
 @kernel
-def steps_of(path: I64, start: int, end: int, steps: I64) -> tuple[int, int, int]:
+def steps_of(path: I64, start: Int, end: Int, steps: I64) -> tuple[Int, Int, Int]:
     """Matches, insertions and deletions of a path over frame [start, end); both ends are pairs.
 
     Returns their number (-1 if ``steps`` cannot hold them), the columns and the gaps' score.
     """
     count = columns = gaps = 0
-    place = np.int64(-1)
+    place = integer(-1)
     f = start
     while f < end:
         if count + 2 > len(steps):
@@ -548,9 +555,7 @@ def steps_of(path: I64, start: int, end: int, steps: I64) -> tuple[int, int, int
 
 
 @kernel
-def sum_pieces(
-    bits: U64, votes: I32, low: int, high: int, alleles: U64, piece: I64, total: I64
-) -> None:
+def sum_pieces(bits: U64, votes: I32, low: Int, high: Int, alleles: U64, piece: I64, total: I64) -> None:
     """Score every allele by the best voted diagonal of each 64-base piece, into ``total``."""
     n = alleles.shape[2]
     frame = np.zeros((3, 1), dtype=np.uint64)
@@ -566,19 +571,19 @@ def sum_pieces(
             for a in range(n):
                 both = alleles[2, w, a] & frame[2, 0]
                 differ = ((alleles[0, w, a] ^ frame[0, 0]) | (alleles[1, w, a] ^ frame[1, 0])) & both
-                score = MATCH * np.int64(popcount(both)) + (MISMATCH - MATCH) * np.int64(popcount(differ))
+                score = MATCH * integer(popcount(both)) + (MISMATCH - MATCH) * integer(popcount(differ))
                 piece[a] = max(piece[a], score)
         for a in range(n):
             total[a] += piece[a]
 
 
 @kernel
-def anchor_of(path: I64) -> int:
-    """Where a path puts the first base of Cys104, also if a gap swallowed it."""
-    for f in range(CYS_AT, CYS_AT + 3):
+def anchor_of(path: I64, anchor_at: Int) -> Int:
+    """Where a path puts the first base of the anchor codon, also if a gap swallowed it."""
+    for f in range(anchor_at, anchor_at + 3):
         if path[f] >= 0:
-            return path[f] - (f - CYS_AT)
-    for f in range(CYS_AT - 1, 0, -1):
+            return path[f] - (f - anchor_at)
+    for f in range(anchor_at - 1, 0, -1):
         if path[f] >= 0:
             return path[f] + 1
     return -1
@@ -647,7 +652,7 @@ def folded_v(
                 fold(read, path, frame)
                 compare(frame, first, CYS_AT + 3, alleles, counts)
                 rank_v(alleles, table, frame, counts, total, own_ties)
-                a = np.int64(own_ties[0])
+                a = integer(own_ties[0])
                 if a == chosen:
                     break
             target = gene_codes[table[a, OFFSET] : table[a, OFFSET] + table[a, LENGTH]]
@@ -663,7 +668,7 @@ def folded_v(
         fold(read, path, frame)
         compare(frame, first, CYS_AT + 3, alleles, counts)
         count = rank_v(alleles, table, frame, counts, total, own_ties)
-        a = np.int64(own_ties[0])
+        a = integer(own_ties[0])
         s = max(first, CYS_AT - table[a, ANCHOR])
         e = CYS_AT + 3 + tail(alleles, a, frame)[0]
         while s < e and path[s] < 0:
@@ -677,7 +682,7 @@ def folded_v(
             continue
         matches, mismatches = matches_in(alleles, a, frame, s, e)
         place_v(row, a, table, s, e, matches, mismatches, gaps)
-        row[CYS] = anchor_of(path)
+        row[CYS] = anchor_of(path, CYS_AT)
         row[LOCUS] = (a >= loci[1]) + (a >= loci[2])
         row[V_TIES] = count
         row[V_START] = path[s]
@@ -692,32 +697,36 @@ def folded_v(
 
 @kernel
 def find_j(
-    read: U8, row: I64, begin: int, end: int, first: int, last: int, ties: I32, alleles: U64, table: I64,
-    starts: I32, places: I32, bits: U64, votes: I32, frame: U64, total: I64, trial: I64,
-) -> int:  # fmt: skip
-    """Find J among alleles [first, last) within read [begin, end); fills J columns, returns its score."""
-    place, most = vote(read, begin, end, J_K, starts, places, votes)
-    if most < 2:
+    read: U8, row: I64, begin: Int, end: Int, first: Int, last: Int, ties: I32, alleles: U64, table: I64,
+    starts: I32, places: I32, bits: U64, votes: I32, frame: U64, total: I64, trial: I64, fewest: Int,
+    steps: I64,
+) -> Int:  # fmt: skip
+    """Find J among alleles [first, last) within read [begin, end); fills J columns, returns its score.
+
+    ``fewest``: votes for a diagonal to be looked at; with 0 every diagonal is, whatever the votes.
+    """
+    _, most = vote(read, begin, end, J_K, starts, places, votes)
+    if most < fewest:
         return 0
-    enough = max(2, (most + 1) >> 1)
-    best = trp = np.int64(0)
-    for c in range(begin - 40, end + 64):
+    enough = max(fewest, (most + 1) >> 1) if fewest > 0 else 0
+    best = trp = integer(0)
+    for c in range(begin - 30, end + 40):
         if votes[c - begin + VOTE_PAD] < enough:
             continue
         lay_frame(bits, c - TRP_AT, frame)
-        here = np.int64(0)
+        here = integer(0)
         for a in range(first, last):
             trial[a] = best_stretch(alleles, a, frame, max(0, TRP_AT - c + begin), J_WORDS * 64)[2]
             here = max(here, trial[a])
         if here > best:
             best = here
-            trp = np.int64(c)
+            trp = integer(c)
             for a in range(first, last):
                 total[a] = trial[a]
     if best == 0:
         return 0
     row[J_TIES] = order_ties(total, table, first, last, best, ties)
-    a = np.int64(ties[0])
+    a = integer(ties[0])
     lay_frame(bits, trp - TRP_AT, frame)
     s, e, score, _ = best_stretch(alleles, a, frame, max(0, TRP_AT - trp + begin), J_WORDS * 64)
     row[TRP] = trp
@@ -729,17 +738,68 @@ def find_j(
     row[J_MATCHES] = matches_in(alleles, a, frame, s, e)[0]
     row[J_COLUMNS] = e - s
     row[J_STEPS] = 1
+    steps[0] = (e - s) << 2
     return score
 
 
 @kernel
-def part(read: U8, row: I64, v_codes: U8, v: I64, j_codes: U8, j: I64, steps: I64) -> None:
-    """Share bases that both V and J claim: the split with fewest mismatches, J the longer of equals."""
-    end = row[V_END]
-    begin = max(row[J_START], end - (steps[row[V_STEPS] - 1] >> 2) + 1)
-    if end <= row[J_START]:
+def folded_j(
+    read: U8, row: I64, begin: Int, first: Int, last: Int, ties: I32, table: I64, codes: U8,
+    scores: I64, trace: U8, path: I64, total: I64, steps: I64,
+) -> None:  # fmt: skip
+    """J with gaps, if the straight alignment leaves J's anchor or its 3' end out and gaps score more."""
+    a = integer(ties[0])
+    open_end = min(table[a, LENGTH] - row[JG_END], len(read) - row[J_END])
+    anchored = row[JG_START] <= table[a, ANCHOR] and row[JG_END] >= table[a, ANCHOR] + 3
+    if open_end < CLIPPED_J and anchored:
         return
-    shift_v = v[OFFSET] + row[VG_END] - end
+    trp = row[TRP]
+    low = max(begin, trp - TRP_AT)
+    high = min(len(read), trp + TRP_AT)
+    if low >= high:
+        return
+    best = integer(0)
+    for a in range(first, last):
+        gene = codes[table[a, OFFSET] : table[a, OFFSET] + table[a, LENGTH]]
+        diagonal = trp - table[a, ANCHOR] - GAP_J
+        total[a] = band_align(read, low, high, gene, diagonal, 2 * GAP_J + 1, scores, trace)[0]
+        best = max(best, total[a])
+    if best <= row[J_SCORE]:
+        return
+    many = order_ties(total, table, first, last, best, ties)
+    a = integer(ties[0])
+    gene = codes[table[a, OFFSET] : table[a, OFFSET] + table[a, LENGTH]]
+    diagonal = trp - table[a, ANCHOR] - GAP_J
+    _, i, b = band_align(read, low, high, gene, diagonal, 2 * GAP_J + 1, scores, trace)
+    shift = TRP_AT - table[a, ANCHOR]
+    s = shift + follow(trace, low, diagonal, i, b, shift, path)
+    e = shift + i - diagonal - b + 1
+    count, columns, _ = steps_of(path, s, e, steps)
+    if count < 0:
+        steps[0] = row[J_COLUMNS] << 2
+        return
+    row[J_TIES] = many
+    row[TRP] = anchor_of(path, TRP_AT)
+    row[J_START] = path[s]
+    row[J_END] = i + 1
+    row[JG_START] = s - shift
+    row[JG_END] = e - shift
+    row[J_SCORE] = best
+    row[J_MATCHES] = 0
+    for f in range(s, e):
+        row[J_MATCHES] += path[f] >= 0 and read[path[f]] == gene[f - shift]
+    row[J_COLUMNS] = columns
+    row[J_STEPS] = count
+
+
+@kernel
+def part(read: U8, row: I64, v_codes: U8, v: I64, j_codes: U8, j: I64, steps: I64, j_steps: I64) -> None:
+    """Share bases that both V and J claim: the split with fewest mismatches, J the longer of equals."""
+    end = min(row[V_END], row[J_START] + (j_steps[0] >> 2) - 1)
+    begin = max(row[J_START], row[V_END] - (steps[row[V_STEPS] - 1] >> 2) + 1)
+    if row[V_END] <= row[J_START]:
+        return
+    shift_v = v[OFFSET] + row[VG_END] - row[V_END]
     shift_j = j[OFFSET] + row[JG_START] - row[J_START]
     wrong = 0
     for i in range(begin, end):
@@ -747,11 +807,11 @@ def part(read: U8, row: I64, v_codes: U8, v: I64, j_codes: U8, j: I64, steps: I6
     fewest = wrong
     split = begin
     for i in range(begin, end):
-        wrong += np.int64(read[i] != v_codes[shift_v + i]) - np.int64(read[i] != j_codes[shift_j + i])
+        wrong += integer(read[i] != v_codes[shift_v + i]) - integer(read[i] != j_codes[shift_j + i])
         if wrong < fewest:
             fewest = wrong
             split = i + 1
-    for i in range(split, end):
+    for i in range(split, row[V_END]):
         same = read[i] == v_codes[shift_v + i]
         row[V_MATCHES] -= same
         row[V_SCORE] -= MATCH if same else MISMATCH
@@ -759,10 +819,12 @@ def part(read: U8, row: I64, v_codes: U8, v: I64, j_codes: U8, j: I64, steps: I6
         same = read[i] == j_codes[shift_j + i]
         row[J_MATCHES] -= same
         row[J_SCORE] -= MATCH if same else MISMATCH
-    steps[row[V_STEPS] - 1] -= (end - split) << 2
-    row[V_COLUMNS] -= end - split
-    row[VG_END] -= end - split
+    cut = row[V_END] - split
+    steps[row[V_STEPS] - 1] -= cut << 2
+    row[V_COLUMNS] -= cut
+    row[VG_END] -= cut
     row[V_END] = split
+    j_steps[0] -= (split - row[J_START]) << 2
     row[J_COLUMNS] -= split - row[J_START]
     row[JG_START] += split - row[J_START]
     row[J_START] = split
@@ -770,30 +832,30 @@ def part(read: U8, row: I64, v_codes: U8, v: I64, j_codes: U8, j: I64, steps: I6
 
 @kernel
 def find_d(
-    read: U8, row: I64, begin: int, end: int, lowest: int, ties: I32, codes: U8, table: I64,
+    read: U8, row: I64, begin: Int, end: Int, lowest: Int, ties: I32, codes: U8, table: I64,
     starts: I32, places: I32, owners: I32, total: I64, where: I64,
-) -> int:  # fmt: skip
+) -> Int:  # fmt: skip
     """Find D within read [begin, end): every word of five bases extended both ways; returns the score."""
     n = table.shape[0]
     for a in range(n):
         total[a] = 0
     mask = (1 << (2 * D_K)) - 1
     word = clean = 0
-    best = np.int64(0)
+    best = integer(0)
     for i in range(begin, end):
-        code = np.int64(read[i])
+        code = integer(read[i])
         word = ((word << 2) | (code & 3)) & mask
         clean = 0 if code > 3 else clean + 1
         if clean < D_K:
             continue
         start = i - D_K + 1
         for x in range(starts[word], starts[word + 1]):
-            a = np.int64(owners[x])
-            place = np.int64(places[x])
+            a = integer(owners[x])
+            place = integer(places[x])
             gene = codes[table[a, OFFSET] : table[a, OFFSET] + table[a, LENGTH]]
             if start > begin and place > 0 and read[start - 1] == gene[place - 1]:
                 continue  # this run of matches was extended from its first word
-            score = top = np.int64(D_K * MATCH)
+            score = top = integer(D_K * MATCH)
             right = D_K
             k = D_K
             while start + k < end and place + k < len(gene) and score > top - FALL_D:
@@ -820,7 +882,7 @@ def find_d(
     if best < lowest:
         return 0
     row[D_TIES] = order_ties(total, table, 0, n, best, ties)
-    a = np.int64(ties[0])
+    a = integer(ties[0])
     row[D_START] = where[a, 0]
     row[D_END] = where[a, 1]
     row[DG_START] = where[a, 2]
@@ -836,12 +898,15 @@ def find_d(
 
 @kernel
 def join_vj(
-    codes: U8, offsets: I64, rows: I64, v_ties: I32, j_ties: I32, steps: I64, v_codes: U8, v_table: I64,
-    j_alleles: U64, j_table: I64, j_loci: I64, j_codes: U8, starts: I32, places: I32, bits: U64,
+    codes: U8, offsets: I64, rows: I64, v_ties: I32, j_ties: I32, steps: I64, j_steps: I64, v_codes: U8,
+    v_table: I64, j_alleles: U64, j_table: I64, j_loci: I64, j_codes: U8, starts: I32, places: I32, bits: U64,
     votes: I32, total: I64, trial: I64,
 ) -> None:  # fmt: skip
     """J for every read with V; KIND becomes V_J where both are believed."""
     frame = np.zeros((3, J_WORDS), dtype=np.uint64)
+    path = np.zeros(2 * TRP_AT, dtype=np.int64)
+    scores = np.zeros((2, FOLD_BANDS + 2), dtype=np.int64)
+    trace = np.zeros((2 * TRP_AT, FOLD_BANDS), dtype=np.uint8)
     for r in range(len(offsets) - 1):
         row = rows[r]
         row[KIND] = NONE
@@ -857,11 +922,32 @@ def join_vj(
         last = j_loci[row[LOCUS] + 1]
         j = find_j(
             read, row, begin, end, first, last, j_ties[r], j_alleles, j_table, starts, places, bits, votes,
-            frame, total, trial,
+            frame, total, trial, 2, j_steps[r],
         )  # fmt: skip
+        if j < MIN_J and row[V_SCORE] >= MIN_V_ALONE:  # too mutated for a word of seven bases to be left
+            j = find_j(
+                read, row, begin, end, first, last, j_ties[r], j_alleles, j_table, starts, places, bits,
+                votes, frame, total, trial, 0, j_steps[r],
+            )  # fmt: skip
         if j >= MIN_J and row[V_SCORE] + j >= MIN_PAIR:
             row[KIND] = V_J
-            part(read, row, v_codes, v_table[v_ties[r, 0]], j_codes, j_table[j_ties[r, 0]], steps[r])
+            folded_j(
+                read,
+                row,
+                begin,
+                first,
+                last,
+                j_ties[r],
+                j_table,
+                j_codes,
+                scores,
+                trace,
+                path,
+                total,
+                j_steps[r],
+            )
+            v, j = v_table[v_ties[r, 0]], j_table[j_ties[r, 0]]
+            part(read, row, v_codes, v, j_codes, j, steps[r], j_steps[r])
         else:
             clear_j(row)
 
@@ -884,8 +970,8 @@ def fill_d(
 
 @kernel
 def find_element(
-    read: U8, begin: int, end: int, gene: U8, starts: I32, places: I32, votes: I32
-) -> tuple[int, int, int, int, int]:
+    read: U8, begin: Int, end: Int, gene: U8, starts: I32, places: I32, votes: I32
+) -> tuple[Int, Int, Int, Int, Int]:
     """Best stretch of a long germline element: score, read start and end, germline start, matches."""
     diagonal, most = vote(read, begin, end, E_K, starts, places, votes)
     best = best_start = best_end = run = 0
@@ -909,8 +995,9 @@ def find_element(
 
 @kernel
 def join_kde(
-    codes: U8, offsets: I64, rows: I64, v_ties: I32, j_ties: I32, steps: I64, v_codes: U8, v_table: I64,
-    j_codes: U8, j_table: I64, i_starts: I32, i_places: I32, e_starts: I32, e_places: I32, votes: I32,
+    codes: U8, offsets: I64, rows: I64, v_ties: I32, j_ties: I32, steps: I64, j_steps: I64, v_codes: U8,
+    v_table: I64, j_codes: U8, j_table: I64, i_starts: I32, i_places: I32, e_starts: I32, e_places: I32,
+    votes: I32,
 ) -> None:  # fmt: skip
     """Kde behind a kappa V without J, or behind the intron signal's flank."""
     intron = len(v_table) - 1
@@ -946,11 +1033,12 @@ def join_kde(
         row[J_SCORE], row[J_MATCHES], row[J_COLUMNS] = score, matches, e - s
         row[J_TIES] = row[J_STEPS] = 1
         j_ties[r, 0] = kde
-        part(read, row, v_codes, v_table[v_ties[r, 0]], j_codes, j_table[kde], steps[r])
+        j_steps[r, 0] = (e - s) << 2
+        part(read, row, v_codes, v_table[v_ties[r, 0]], j_codes, j_table[kde], steps[r], j_steps[r])
 
 
 @kernel
-def like_heptamer(read: U8, place: int) -> bool:
+def like_heptamer(read: U8, place: Int) -> bool:
     """Whether the bases before ``place`` are a recombination heptamer, one change allowed."""
     same = 0
     for k in range(len(HEPTAMER)):
@@ -961,7 +1049,8 @@ def like_heptamer(read: U8, place: int) -> bool:
 
 @kernel
 def join_dj(
-    codes: U8, offsets: I64, rows: I64, d_ties: I32, j_ties: I32, d_codes: U8, d_table: I64, d_starts: I32,
+    codes: U8, offsets: I64, rows: I64, d_ties: I32, j_ties: I32, j_steps: I64, d_codes: U8, d_table: I64,
+    d_starts: I32,
     d_places: I32, d_owners: I32, j_alleles: U64, j_table: I64, j_loci: I64, starts: I32, places: I32,
     bits: U64, votes: I32, total: I64, trial: I64, where: I64,
 ) -> None:  # fmt: skip
@@ -983,7 +1072,7 @@ def join_dj(
         pack(read, bits)
         score = find_j(
             read, row, 0, len(read), j_loci[0], j_loci[1], j_ties[r], j_alleles, j_table, starts, places,
-            bits, votes, frame, total, trial,
+            bits, votes, frame, total, trial, 2, j_steps[r],
         )  # fmt: skip
         unjoined = row[JG_START] <= 1 and like_heptamer(read, row[J_START] - row[JG_START])
         if score >= MIN_J_ALONE and not unjoined:
@@ -1000,14 +1089,14 @@ def join_dj(
 
 
 @kernel
-def judge(codes: U8, offsets: I64, rows: I64, v_ties: I32, j_ties: I32, steps: I64, j_table: I64) -> None:
+def judge(codes: U8, offsets: I64, rows: I64, j_ties: I32, steps: I64, j_table: I64) -> None:
     """Junction, reading frame, stop codons and productivity of every rearrangement."""
     for r in range(len(offsets) - 1):
         row = rows[r]
         kind = row[KIND]
         if kind == NONE:
             continue
-        if kind == D_J or kind == V_KDE or kind == INTRON_KDE:
+        if kind in (D_J, V_KDE, INTRON_KDE):
             row[PRODUCTIVE] = row[COMPLETE] = 0
             continue
         read = codes[offsets[r] : offsets[r + 1]]

@@ -24,7 +24,8 @@ class Annotations:
 
     ``codes`` are the reads on the coding strand (0-3 for A C G T, 4 for any other), cut at
     ``offsets``, shape (reads + 1,). ``rows``, shape (reads, FIELDS) int64. ``v_ties``,
-    ``d_ties``, ``j_ties`` number the tied alleles; ``steps`` are V's alignment steps.
+    ``d_ties``, ``j_ties`` number the tied alleles; ``steps`` and ``j_steps``
+    are the alignment steps of V and J.
     """
 
     codes: NDArray[np.uint8]
@@ -34,6 +35,7 @@ class Annotations:
     d_ties: NDArray[np.int32]
     j_ties: NDArray[np.int32]
     steps: NDArray[np.int64]
+    j_steps: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -51,6 +53,7 @@ class Annotations:
             d_ties=self.d_ties[which],
             j_ties=self.j_ties[which],
             steps=self.steps[which],
+            j_steps=self.j_steps[which],
         )
 
     def take(self, which: NDArray[np.int64], other: "Annotations", theirs: NDArray[np.int64]) -> None:
@@ -59,7 +62,7 @@ class Annotations:
             self.codes[self.offsets[one] : self.offsets[one + 1]] = other.codes[
                 other.offsets[two] : other.offsets[two + 1]
             ]
-        for name in ("rows", "v_ties", "d_ties", "j_ties", "steps"):
+        for name in ("rows", "v_ties", "d_ties", "j_ties", "steps", "j_steps"):
             getattr(self, name)[which] = getattr(other, name)[theirs]
 
 
@@ -145,6 +148,7 @@ class _Stages:
             d_ties=np.zeros((reads, kernels.MAX_D_TIES), dtype=np.int32),
             j_ties=np.zeros((reads, kernels.MAX_J_TIES), dtype=np.int32),
             steps=np.zeros((reads, kernels.MAX_STEPS), dtype=np.int64),
+            j_steps=np.zeros((reads, kernels.MAX_J_STEPS), dtype=np.int64),
         )
         work = (v.words.starts, v.words.places, self._bits, self._votes, self._counts, self._totals[0])
         kernels.straight_v(
@@ -162,19 +166,20 @@ class _Stages:
         j_work = (j.words.starts, j.words.places, self._bits, self._votes, self._totals[0], self._totals[1])
         d_words = (d.words.starts, d.words.places, d.words.owners)
         kernels.join_vj(
-            *reads, found.v_ties, found.j_ties, found.steps, v.codes, v.table, j.bits, j.table, j.loci, j.codes,
-            *j_work,
+            *reads, found.v_ties, found.j_ties, found.steps, found.j_steps, v.codes, v.table, j.bits,
+            j.table, j.loci,
+            j.codes, *j_work,
         )  # fmt: skip
         kernels.join_kde(
-            *reads, found.v_ties, found.j_ties, found.steps, v.codes, v.table, j.codes, j.table,
+            *reads, found.v_ties, found.j_ties, found.steps, found.j_steps, v.codes, v.table, j.codes,
+            j.table,
             tables.intron_words.starts, tables.intron_words.places,
             tables.kde_words.starts, tables.kde_words.places, self._votes,
         )  # fmt: skip
         kernels.join_dj(
-            *reads, found.d_ties, found.j_ties, d.codes, d.table, *d_words, j.bits, j.table, j.loci, *j_work,
+            *reads, found.d_ties, found.j_ties, found.j_steps, d.codes, d.table, *d_words, j.bits, j.table,
+            j.loci, *j_work,
             self._where,
         )  # fmt: skip
-        kernels.fill_d(
-            *reads, found.d_ties, d.codes, d.table, *d_words, self._totals[0], self._where
-        )
-        kernels.judge(*reads, found.v_ties, found.j_ties, found.steps, j.table)
+        kernels.fill_d(*reads, found.d_ties, d.codes, d.table, *d_words, self._totals[0], self._where)
+        kernels.judge(*reads, found.j_ties, found.steps, j.table)

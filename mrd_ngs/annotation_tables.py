@@ -121,7 +121,11 @@ def _frames(genes: Sequence[Gene], words: int, anchor_at: int) -> NDArray[np.uin
 
 def _words(genes: Sequence[Gene], k: int, *, each_owner: bool = False) -> WordTable:
     """Index of all words; a place is kept once, or once for each allele that has it there."""
-    words, places, owners = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], [np.zeros(0, np.int64)]
+    words, places, owners = (
+        [np.zeros(0, dtype=np.int64)],
+        [np.zeros(0, dtype=np.int64)],
+        [np.zeros(0, np.int64)],
+    )
     for number, gene in enumerate(genes):
         if len(gene.sequence) < k:
             continue

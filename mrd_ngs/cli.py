@@ -160,6 +160,64 @@ def track(
 
 
 @app.command()
+def clones(
+    reads: Reads,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="clones.airr.tsv", help="AIRR table, one row a clone.")
+    ],
+    mates: Mates = None,
+    spike_ins: SpikeIns = None,
+    cells: CellCount = None,
+    dna_ng: DnaNg = None,
+    rarefy: Annotated[
+        int,
+        typer.Option("--rarefy", min=1, metavar="N", help="Diversity is also given at this many templates."),
+    ] = 1000,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Of the rarefaction: same seed, same values.")
+    ] = 1,
+    json_output: Json = False,
+) -> None:
+    """List the clones of a library and the diversity of each locus."""
+    import numpy as np
+
+    from mrd_ngs.clonotype import find_clonotypes, write_clonotypes
+    from mrd_ngs.diversity import measure_loci
+    from mrd_ngs.evidence import NgsSettings
+    from mrd_ngs.read import read_library
+    from pipeline.formats.atomic import canonical_json
+    from pipeline.formats.records import to_json
+
+    sample = _sample(reads, mates, spike_ins, cells, dna_ng, "P1", "CLONES", _NO_DATE, "bone_marrow")
+    settings = NgsSettings()
+    library = read_library(sample, settings)
+    repertoire = find_clonotypes(library, settings)
+    write_clonotypes(out, repertoire.clonotypes)
+    loci = measure_loci(repertoire.clonotypes, rarefied_to=rarefy, rng=np.random.default_rng(seed))
+    document = {
+        "input_sha256": library.input_sha256,
+        "reads": _reads_of(library),
+        "kept_reads": {fate.fate: fate.reads for fate in repertoire.fates},
+        "clones": len(repertoire.clonotypes),
+        "diversity": [to_json(locus) for locus in loci],
+    }
+    if json_output:
+        typer.echo(canonical_json(document), nl=False)
+    for locus in loci:
+        rarefied = (
+            "too few to rarefy"
+            if locus.rarefied_clones is None
+            else f"{locus.rarefied_clones:.0f} clones in {locus.rarefied_to:,}"
+        )
+        _say(
+            f"{locus.locus}: {locus.clones:,} clones of {locus.individuals:,} {locus.counted}, the largest "
+            f"{100 * locus.largest_share:.2g} %; Shannon {locus.shannon:.2f} nats, Gini-Simpson "
+            f"{locus.gini_simpson:.4f}, Chao1 {locus.chao1:,.0f}; {rarefied}"
+        )
+    _say(f"{len(repertoire.clonotypes):,} clones written to {out}")
+
+
+@app.command()
 def control(
     reads: Annotated[
         list[Path],

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Folding", "fold_errors"]
+from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.spike_ins import calibrate
+
+__all__ = ["Folding", "fold_errors", "substitution_rate"]
 
 _BASES = b"ACGT"
 _ROWS_AT_ONCE = 50_000  # bounds the memory of one comparison
@@ -36,7 +39,7 @@ class Folding:
     @property
     def is_kept(self) -> NDArray[np.bool_]:
         """Which sequences stay, shape (sequences,)."""
-        return self.parent == np.arange(len(self.parent))
+        return np.equal(self.parent, np.arange(len(self.parent)))
 
 
 def fold_errors(
@@ -112,6 +115,13 @@ def fold_errors(
     return _folded(counts, order, nearest, explained, expected)
 
 
+def substitution_rate(library: Library, settings: NgsSettings) -> float:
+    """Substitutions a base: of the spike-ins, or what is assumed where none was read."""
+    window_nt = settings.spike_in_window_nt
+    calibration = calibrate(library.spike_in_reads, library.spike_ins, window_nt=window_nt, settings=settings)
+    return settings.error_rate_assumed if calibration is None else calibration.error_rate
+
+
 def _reachable(counts: NDArray[np.float64], expected: NDArray[np.float64], alpha: float) -> NDArray[np.bool_]:
     """Whether a Poisson count of this mean reaches ``counts`` often enough."""
     from scipy.special import gammainc
@@ -140,7 +150,7 @@ def _folded(
 
 def _pairs(
     sequences: Sequence[bytes], counts: NDArray[np.int64], order: Sequence[int], misread: float
-) -> "list[tuple[int, int, int]]":
+) -> list[tuple[int, int, int]]:
     """Parent, less abundant neighbour, and the position where they differ (-1: two mismatches).
 
     Most abundant parents first.

@@ -12,9 +12,11 @@ __all__ = [
     "UNVERIFIED",
     "DistinctReads",
     "Library",
+    "MateMerging",
     "NgsSettings",
     "ReadFate",
     "SpikeIn",
+    "UmiCounting",
     "reverse_complement",
 ]
 
@@ -25,6 +27,12 @@ UNVERIFIED = (
 """Defaults in use here that no published text confirmed."""
 
 
+_CHOICES = {
+    "mates_unmerged": ("drop", "first", "second"),
+    "primer_action": ("trim", "require"),
+    "umi_source": ("none", "name", "first", "second"),
+}
+_IUPAC = frozenset("ACGTRYSWKMBDHVN")
 _COMPLEMENT = bytes.maketrans(b"ACGTN", b"TGCAN")
 
 
@@ -48,8 +56,7 @@ class NgsSettings:
     smallest number of reads called a clone (2, so that one hopped or chimaeric read is
     not a relapse), ``background_alpha`` the accepted probability that errors of
     look-alike reads reach the decision count, ``error_rate_min`` the floor of the
-    measured substitution rate per base. An abundant rearrangement's neighbours at one
-    mismatch and below 1/``satellite_ratio`` of its reads are its errors, not candidates.
+    measured substitution rate per base.
     Sequences of at least ``annotated_share_min`` of the reads, and at most
     ``annotated_sequences_max`` of them, are annotated at baseline; of the others about
     ``tail_sequences``.
@@ -61,12 +68,34 @@ class NgsSettings:
     markers then disagree beyond a factor of about three); ``discordance_alpha`` the accepted
     probability of calling agreeing markers discordant.
 
+    Denoising. A sequence that errors of its more abundant neighbours explain is folded into
+    them: at the error rate of the spike-ins (``error_rate_assumed`` without), times
+    ``denoise_safety``, unless that has a probability below ``denoise_alpha`` in the
+    whole library.
+
     Run control (own choices, unverified). ``hop_rate_assumed`` is the share of a donor's
     reads reckoned with in each other sample where the run says too little,
     ``hop_rate_max`` the largest that passes for hopping. A foreign marker with at least
     ``swap_min_share`` of a sample's reads and ``swap_ratio`` times its own marker's is a
     suspected exchange. A negative control has at most ``negative_control_max_share`` of a
     typical sample's reads; no sequence of a polyclonal one more than ``polyclonal_max_share``.
+
+    Mates, primers, UMIs. All of it is off for single reads unless it is asked for; lists are
+    written with commas, sequences in IUPAC codes from 5' to 3'. Mates are merged where they
+    overlap in ``mates_min_overlap_nt`` with at most ``mates_max_mismatch_rate`` mismatches;
+    of the others ``mates_unmerged`` says whether to ``drop`` them or to keep the ``first`` or
+    ``second`` read (that on the J side). ``primers_first`` and ``primers_second`` are looked for at
+    the start of a mate (single reads are first mates), at most ``primer_max_offset_nt``
+    from it, and ``adapters_first`` and ``adapters_second`` behind the insert, whole or cut
+    off by the end of the read (at least ``adapter_min_overlap_nt``), with at most
+    ``trim_max_mismatch_rate`` mismatches. ``primer_action`` ``trim`` removes what is found,
+    ``require`` also drops reads without it.
+
+    ``umi_source`` is ``name`` (field ``umi_name_field`` of the read's name, split at
+    ``umi_name_delimiter``; -1 is the last), ``first`` or ``second`` (the first
+    ``umi_length_nt`` bases of that mate, followed by ``umi_anchor`` where there is one), or
+    ``none``. Reads with one UMI and sequences within ``umi_family_mismatch_rate`` are a
+    family, hence one molecule; families below ``umi_min_family_reads`` are dropped.
 
     Raises
     ------
@@ -89,12 +118,15 @@ class NgsSettings:
     marker_min_cell_fraction: float = 0.002
     marker_min_templates: float = 40.0
     marker_max_next_decade: int = 5
-    satellite_ratio: float = 20.0
     candidates_listed: int = 10
     # markers together
     marker_shared_sampling: float = 1.0
     marker_amplification_sd: float = 0.25
     discordance_alpha: float = 0.001
+    # errors of abundant sequences
+    error_rate_assumed: float = 0.001
+    denoise_safety: float = 3.0
+    denoise_alpha: float = 0.01
     # samples of a run together
     hop_rate_assumed: float = 0.001
     hop_rate_max: float = 0.01
@@ -102,6 +134,25 @@ class NgsSettings:
     swap_ratio: float = 10.0
     negative_control_max_share: float = 0.01
     polyclonal_max_share: float = 0.05
+    # mates, primers and adapters, UMIs
+    mates_min_overlap_nt: int = 20
+    mates_max_mismatch_rate: float = 0.2
+    mates_unmerged: str = "drop"
+    primers_first: str = ""
+    primers_second: str = ""
+    primer_action: str = "trim"
+    primer_max_offset_nt: int = 0
+    adapters_first: str = ""
+    adapters_second: str = ""
+    adapter_min_overlap_nt: int = 5
+    trim_max_mismatch_rate: float = 0.1
+    umi_source: str = "none"
+    umi_length_nt: int = 8
+    umi_anchor: str = ""
+    umi_name_delimiter: str = ":"
+    umi_name_field: int = -1
+    umi_family_mismatch_rate: float = 0.05
+    umi_min_family_reads: int = 1
 
     def __post_init__(self) -> None:
         for name in (
@@ -111,6 +162,8 @@ class NgsSettings:
             "marker_min_share",
             "marker_min_cell_fraction",
             "discordance_alpha",
+            "error_rate_assumed",
+            "denoise_alpha",
             "hop_rate_assumed",
             "hop_rate_max",
             "swap_min_share",
@@ -140,10 +193,39 @@ class NgsSettings:
             raise ValueError("marker_amplification_sd cannot be negative")
         if not self.swap_ratio > 1:
             raise ValueError("swap_ratio must be above 1")
-        if not self.satellite_ratio > 1:
-            raise ValueError("satellite_ratio must be above 1")
+        if not self.denoise_safety >= 1:
+            raise ValueError("denoise_safety must be at least 1")
         if self.max_read_nt < self.min_read_nt:
             raise ValueError("max_read_nt must not be below min_read_nt")
+        self._check_mending()
+
+    def _check_mending(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}")
+        for name in ("primers_first", "primers_second", "adapters_first", "adapters_second"):
+            if any(
+                not s or set(s.upper()) - _IUPAC
+                for s in getattr(self, name).split(",")
+                if getattr(self, name)
+            ):
+                raise ValueError(f"{name} must hold nucleotide codes, separated by commas")
+        if set(self.umi_anchor.upper()) - _IUPAC:
+            raise ValueError("umi_anchor must hold nucleotide codes")
+        for name in ("mates_max_mismatch_rate", "trim_max_mismatch_rate", "umi_family_mismatch_rate"):
+            if not 0 <= getattr(self, name) < 0.5:
+                raise ValueError(f"{name} must lie in [0, 0.5)")
+        if self.mates_min_overlap_nt < 10:
+            raise ValueError("mates_min_overlap_nt must be at least 10: shorter overlaps occur by chance")
+        if not 1 <= self.umi_length_nt <= 24:
+            raise ValueError("umi_length_nt must lie in [1, 24]")
+        if self.primer_max_offset_nt < 0:
+            raise ValueError("primer_max_offset_nt cannot be negative")
+        for name in ("adapter_min_overlap_nt", "umi_min_family_reads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if not self.umi_name_delimiter:
+            raise ValueError("umi_name_delimiter cannot be empty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,13 +309,52 @@ class ReadFate:
     reads: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MateMerging:
+    """How the mates of a library overlap.
+
+    ``pairs`` read and ``merged``, of these ``dovetailed`` (insert shorter than a read);
+    5 %, 50 % and 95 % of the merged overlap in at most ``overlap_low_nt``,
+    ``overlap_median_nt`` and ``overlap_high_nt``; ``mismatch_rate`` of the overlaps' columns.
+    """
+
+    pairs: int
+    merged: int
+    dovetailed: int
+    overlap_low_nt: int
+    overlap_median_nt: int
+    overlap_high_nt: int
+    mismatch_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UmiCounting:
+    """How UMIs turned reads into molecules.
+
+    ``umis_possible`` is 4^L; ``families`` counted, after ``umis_merged`` were found to be
+    misread UMIs of another; ``molecules`` is their number corrected for molecules that
+    drew the same UMI; ``saturated_sequences`` used every UMI, so theirs is a lower bound.
+    ``reads_corrected`` differed from their family's consensus.
+    """
+
+    umis_possible: int
+    families: int
+    umis_merged: int
+    molecules: int
+    saturated_sequences: int
+    reads_corrected: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Library:
     """One sequenced sample, reduced to what calling needs.
 
     ``spike_in_reads`` carry a spike-in, with at most two errors in it; ``reads`` are all the
-    others that are long enough. ``fates`` says what became of every read; their sum is
-    ``input_reads``.
+    others that are long enough. ``fates`` says what became of every read (of every pair,
+    for mates); their sum is ``input_reads``. ``counted`` says what the counts of ``reads``
+    and ``spike_in_reads`` are: ``reads``, or ``umi_families``, that is molecules, so that
+    calibration gives molecules per template. ``merging`` and ``umis`` are None where there
+    were no mates or UMIs.
     """
 
     sample: Sample
@@ -243,6 +364,9 @@ class Library:
     input_reads: int
     fates: tuple[ReadFate, ...]
     input_sha256: str
+    counted: str = "reads"
+    merging: MateMerging | None = None
+    umis: UmiCounting | None = None
 
 
 def reverse_complement(sequence: bytes) -> bytes:

@@ -5,7 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mrd_ngs.annotate import annotate_sequences
+from mrd_ngs.denoise import fold_errors, substitution_rate
 from mrd_ngs.denominator import nucleated_cells
 from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, reverse_complement
 from mrd_ngs.germline import load_germline
@@ -31,8 +34,8 @@ class _Group:
 def index_markers(library: Library, settings: NgsSettings) -> tuple[Marker, ...]:
     """Find the rearrangements by which a patient's clone can be followed.
 
-    The abundant distinct sequences are annotated and grouped by junction; groups at one
-    mismatch from a far more abundant one are its errors. The leading groups of each
+    The abundant distinct sequences are annotated and grouped by junction; groups that errors
+    in more abundant ones explain are left out (`denoise`). The leading groups of each
     locus are held against the marker rules of ``settings``. How the reads of the other
     sequences divide over the loci is estimated from an evenly spaced sample of them.
 
@@ -134,29 +137,36 @@ def _markers_of_locus(
     library: Library,
     settings: NgsSettings,
 ) -> Iterator[Marker]:
-    candidates = _without_satellites([g for g in groups if g.rearrangement.junction], settings)
+    candidates = _without_satellites([g for g in groups if g.rearrangement.junction], library, settings)
     for number, group in enumerate(candidates[: settings.candidates_listed], start=1):
         window = _window(group, settings)
-        next_decade = sum(10 * other.reads >= group.reads for other in candidates[number:])
+        next_decade = sum(
+            10 * other.reads >= group.reads and not _is_relative(other, group)
+            for other in candidates[number:]
+        )
         # Below the least sequence annotated nothing was counted, and the words must say so.
         others = f"{'at least ' if 10 * least > group.reads else ''}{next_decade}"
         rules = _Rules(settings=settings, next_decade=next_decade, next_decade_words=others)
         yield _judge(f"{locus}-{number}", group, window, locus_reads, rules, library)
 
 
-def _without_satellites(groups: Sequence[_Group], settings: NgsSettings) -> list[_Group]:
-    """The leading groups but for those that errors in a far more abundant one explain."""
-    kept: list[_Group] = []
-    for group in groups[:_GROUPS_LOOKED_AT]:
-        junction = group.rearrangement.junction
-        parents = (g for g in kept if g.reads >= settings.satellite_ratio * group.reads)
-        if not any(_one_mismatch(junction, parent.rearrangement.junction) for parent in parents):
-            kept.append(group)
-    return kept
+def _without_satellites(groups: Sequence[_Group], library: Library, settings: NgsSettings) -> list[_Group]:
+    """The leading groups but for those that errors in more abundant ones explain; most abundant first."""
+    leading = groups[:_GROUPS_LOOKED_AT]
+    folding = fold_errors(
+        [group.rearrangement.junction.encode() for group in leading],
+        np.array([group.reads for group in leading], dtype=np.int64),
+        error_rate=substitution_rate(library, settings),
+        safety=settings.denoise_safety,
+        alpha=settings.denoise_alpha,
+    )
+    return [group for group, kept in zip(leading, folding.is_kept, strict=True) if kept]
 
 
-def _one_mismatch(one: str, other: str) -> bool:
-    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) == 1
+def _is_relative(one: _Group, other: _Group) -> bool:
+    """Whether two junctions differ in one base: a subclone, or an error that PCR copied, no background."""
+    pair = (one.rearrangement.junction, other.rearrangement.junction)
+    return len(pair[0]) == len(pair[1]) and sum(a != b for a, b in zip(*pair, strict=True)) == 1
 
 
 def _window(group: _Group, settings: NgsSettings) -> bytes:

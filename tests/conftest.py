@@ -5,6 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# The same examples every time and no deadline: a slow machine is no failure.
+settings.register_profile("nadir", deadline=None, derandomize=True)
+settings.load_profile("nadir")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"

@@ -191,6 +191,20 @@ def test_reads_expected_from_other_samples_are_not_called(make_library: Make, ma
     assert more.status is Status.DETECTED
 
 
+def test_a_follow_up_beside_its_baseline_on_one_run_is_flagged_and_kept(
+    make_library: Make, make_marker
+) -> None:
+    def called(follow_up_run: str, reads: int) -> MrdResult:
+        libraries = [make_library(clone=20_000, run_id="R1"), make_library(clone=reads, run_id=follow_up_run)]
+        return call_markers(libraries, [make_marker()], settings=SETTINGS).results[1]
+
+    flag = "IGH-1: 25 reads could be hopping, 20 expected at 0.1 % of 20,000 in the same run"
+    assert flag in called("R1", 25).qc
+    assert called("R1", 25).status is Status.DETECTED
+    for unsuspected in (called("R2", 25), called("", 25), called("R1", 60)):
+        assert unsuspected.qc == "pass"
+
+
 def test_candidates_not_taken_are_not_followed(make_library: Make, make_marker) -> None:
     calls = call_markers([make_library(clone=50)], [make_marker(taken=False)], settings=SETTINGS)
     (result,) = calls.results

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mrd_ngs.cli import app
-from pipeline.errors import DamagedFile, InputRefused, UsageError
+from pipeline.errors import DamagedFile, GateFailed, InputRefused, UsageError
 from pipeline.formats.records import from_json
 from pipeline.model import Marker, MrdResult, Status
 
@@ -136,6 +136,106 @@ def test_mates_are_refused_with_the_way_out(folder: Path, tmp_path: Path) -> Non
         )
 
 
+def test_clones_writes_the_table_and_says_how_diverse(folder: Path, tmp_path: Path) -> None:
+    outs = [tmp_path / "a.airr.tsv", tmp_path / "b.airr.tsv"]
+    for out in outs:
+        run = nadir_ngs(
+            "clones", folder / "baseline.fastq.gz", "--out", out, "--json", "--rarefy", 100,
+            "--spike-ins", folder / "spike_ins.tsv", "--cells", 6000,
+        )  # fmt: skip
+    assert run.exit_code == 0
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    document = json.loads(run.stdout)
+    assert sum(document["kept_reads"].values()) == document["reads"]["kept"]
+    (diversity,) = document["diversity"]
+    assert diversity["locus"] == "IGH"
+    assert diversity["counted"] == "templates"
+    assert diversity["largest_share"] > 0.5
+    assert "IGH: " in run.stderr
+    assert "Gini-Simpson" in run.stderr
+    truth = json.loads((folder / "truth.json").read_text())
+    header, first = (line.split("\t") for line in outs[0].read_text().splitlines()[:2])
+    assert dict(zip(header, first, strict=True))["junction"] == truth["clone"]["junction"]
+
+
+def other_patient(markers: Path, path: Path) -> Path:
+    """A second patient, whose marker is in no sample."""
+    document = json.loads(markers.read_text())
+    for marker in document["markers"]:
+        marker["patient_id"] = "NDR-008"
+        marker["sequence"] = marker["sequence"].translate(str.maketrans("ACGT", "CGTA"))
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_control_judges_a_run_and_track_heeds_it(markers: Path, folder: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "control.json", other_patient(markers, tmp_path / "other.json")
+    run = nadir_ngs(
+        "control", folder / "baseline.fastq.gz", folder / "mrd_1e-3.fastq.gz", folder / "neg_near.fastq.gz",
+        "--patient", "NDR-007", "--patient", "NDR-007", "--patient", "NDR-008",
+        "--markers", markers, "--markers", other, "--out", out, "--json",
+        "--spike-ins", folder / "spike_ins.tsv",
+    )  # fmt: skip
+    assert run.exit_code == 0
+    assert "hopping: 0 of a sample's reads" in run.stderr
+    assert "sample 3 (NDR-008): passed" in run.stderr
+    document = json.loads(out.read_text())
+    assert json.loads(run.stdout) == document
+    assert document["passed"] is True
+    result = tmp_path / "result.json"
+    tracked = nadir_ngs(
+        "track", folder / "mrd_1e-3.fastq.gz", "--markers", markers, "--out", result, "--control", out,
+        "--spike-ins", folder / "spike_ins.tsv", "--cells", 300_000,
+    )  # fmt: skip
+    assert tracked.exit_code == 0
+    (evidence,) = json.loads(result.read_text())["evidence"]
+    assert 0 < evidence["hopped_reads"] < evidence["window"]["exact"]
+    assert "reads expected from other samples of the run" in tracked.stderr
+
+
+def test_exchanged_samples_fail_the_gate_and_are_named(markers: Path, folder: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "control.json", other_patient(markers, tmp_path / "other.json")
+    with pytest.raises(GateFailed, match="1 of 2 samples of the run failed its control"):
+        nadir_ngs(
+            "control", folder / "neg_near.fastq.gz", folder / "mrd_1e-3.fastq.gz",
+            "--markers", markers, "--markers", other, "--out", out,
+        )  # fmt: skip
+    document = json.loads(out.read_text())
+    assert [sample["passed"] for sample in document["samples"]] == [True, False]
+    assert "exchanged sample suspected" in document["samples"][1]["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("patients", "cause"),
+    [((), "whose sample is whose is not clear"), (("NDR-007",), "1 times --patient for 2 samples")],
+)
+def test_control_asks_whose_sample_is_whose(
+    markers: Path, folder: Path, tmp_path: Path, patients: tuple[str, ...], cause: str
+) -> None:
+    options = [word for patient in patients for word in ("--patient", patient)]
+    with pytest.raises(UsageError, match=cause):
+        nadir_ngs(
+            "control", folder / "neg_near.fastq.gz", folder / "mrd_1e-3.fastq.gz", *options,
+            "--markers", markers, "--out", tmp_path / "c.json",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [("{", "is not JSON"), ("{}", "holds no findings"), ('{"findings": []}', "does not know this sample")],
+)
+def test_a_control_of_another_run_is_refused(
+    markers: Path, folder: Path, tmp_path: Path, text: str, cause: str
+) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(text)
+    with pytest.raises(InputRefused, match=cause):
+        nadir_ngs(
+            "track", folder / "neg_near.fastq.gz", "--markers", markers, "--out", tmp_path / "r.json",
+            "--control", path,
+        )  # fmt: skip
+
+
 def test_simulate_writes_libraries_and_truth(tmp_path: Path) -> None:
     run = nadir_ngs(
         "simulate", "--out", tmp_path / "sim", "--seed", 3, "--mrd", "1e-2", "--reads", 1000,
@@ -147,7 +247,7 @@ def test_simulate_writes_libraries_and_truth(tmp_path: Path) -> None:
     assert sorted(truth["libraries"]) == ["baseline", "mrd_1e-2", "neg_near"]
 
 
-@pytest.mark.parametrize("command", ["index", "track", "simulate"])
+@pytest.mark.parametrize("command", ["index", "track", "clones", "control", "simulate"])
 def test_help_names_every_option_in_words(command: str) -> None:
     run = nadir_ngs(command, "--help")
     assert run.exit_code == 0

@@ -17,7 +17,7 @@ dna = st.text("ACGTN", min_size=1, max_size=30).map(str.encode)
         ("window_min_nt", 12),
         ("min_reads", 0),
         ("marker_max_next_decade", -1),
-        ("satellite_ratio", 1.0),
+        ("denoise_safety", 0.9),
         ("max_read_nt", 10),
     ],
 )

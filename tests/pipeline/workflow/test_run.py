@@ -215,6 +215,17 @@ def command(small_batch, out: Path) -> list[str]:
     return [sys.executable, "-m", "pipeline", *arguments, "--jobs", "2"]
 
 
+def read_until(process: "subprocess.Popen[str]", word: str) -> None:
+    """Read what a process says until a line holds ``word``; fail where it ends before."""
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if word in line:
+            return
+    pytest.fail(f"ended without saying '{word}': {said}")
+
+
 def children_of(parent: int) -> set[int]:
     """Processes whose parent, or that one's parent, is ``parent``."""
     parents = {}
@@ -262,13 +273,45 @@ def test_killed_runs_end_in_the_bytes_of_an_unbroken_one(small_batch, done, tmp_
     assert list(out.rglob(".nadir-*")) == []
 
 
+def test_killed_worker_fails_its_task_and_the_next_run_completes_it(small_batch, done, tmp_path):
+    out = tmp_path / "broken"
+    process = subprocess.Popen(
+        command(small_batch, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    read_until(process, "tasks")  # the pool starts after this line
+    deadline = time.monotonic() + 20
+    while not (workers := workers_of(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert "worker process was killed" in said
+    failed = [s for s in task_states(out) if s.state == "failed"]
+    assert failed
+    assert all("killed" in s.reason for s in failed)
+    assert "worker process was killed" in (out / "report" / "index.html").read_text()
+    assert run(small_batch, out).failures == {}
+    assert result_bytes(out) == result_bytes(done)
+
+
+def workers_of(parent: int) -> list[int]:
+    """Pool workers of a run; not the resource tracker that stands beside them."""
+    found = []
+    for pid in children_of(parent):
+        try:
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
 def test_interrupted_run_exits_with_130(small_batch, tmp_path):
     process = subprocess.Popen(
         command(small_batch, tmp_path / "batch"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    assert process.stderr is not None
-    while "tasks" not in process.stderr.readline():  # the pool starts after this line
-        continue
+    read_until(process, "tasks")  # the pool starts after this line
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130

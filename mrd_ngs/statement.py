@@ -1,0 +1,246 @@
+"""What is said of a marker, or of all markers of a clone, in one library, and in which words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mrd_ngs.denominator import Cells, nucleated_cells
+from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.joint import ClonalEstimate, lod_templates
+from mrd_ngs.spike_ins import Calibration
+from mrd_ngs.track import Track, quantifiable_templates, template_interval
+from pipeline.detection import decision_count_above_background
+from pipeline.model import Reason, Status
+
+__all__ = [
+    "NO_MEASUREMENT",
+    "Statement",
+    "disagreement_in_words",
+    "hopping_in_words",
+    "list_flags",
+    "state_clone",
+    "state_marker",
+]
+
+NO_MEASUREMENT = (
+    Reason.SPIKE_INS_NOT_FOUND,
+    Reason.CELLS_UNKNOWN,
+    Reason.NO_CELLS,
+    Reason.IMPLAUSIBLE_CALIBRATION,
+)
+"""Reasons for which neither a marker nor the clone has a value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What is said of one marker in one library; fractions of nucleated cells."""
+
+    status: Status
+    reason: Reason
+    lod_basis: str
+    flags: tuple[str, ...] = ()
+    value: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    lod: float | None = None
+    loq: float | None = None
+
+
+def state_marker(library: Library, track: Track, flags: Sequence[str], settings: NgsSettings) -> Statement:
+    """What one marker says."""
+    cells = nucleated_cells(library.sample)
+    if track.calibration is None:
+        return _uncounted(library, track, Reason.SPIKE_INS_NOT_FOUND, _without_spike_ins(library))
+    if cells is None:
+        return _uncounted(library, track, Reason.CELLS_UNKNOWN, "cells and DNA are not stated")
+    if cells.count < 1:
+        return _uncounted(library, track, Reason.NO_CELLS, f"no cells ({cells.basis})")
+    return _measured(track, track.calibration, cells, flags, settings)
+
+
+def state_clone(
+    tracks: Sequence[Track],
+    estimate: ClonalEstimate,
+    cells: Cells,
+    highest: Statement,
+    settings: NgsSettings,
+) -> Statement:
+    """All markers together; ``highest`` is what the one with most templates says."""
+    called = any(track.is_called for track in tracks)
+    # Where markers contradict each other, no limit may lean on one that could be lost.
+    used = [t for t in tracks if t.marker.target_id in estimate.basis]
+    needed = lod_templates([(t.calibration, t.decision_reads) for t in used if t.calibration], settings)
+    basis = _joint_lod_basis(cells, used)
+    if needed is None or needed > cells.count:
+        return Statement(
+            status=Status.NOT_EVALUABLE,
+            reason=Reason.TOO_FEW_CELLS,
+            lod_basis=f"no limit within reach: {basis}",
+            flags=highest.flags,
+        )
+    lod = needed / cells.count
+    statement = Statement(
+        status=Status.DETECTED if called else Status.NOT_DETECTED,
+        reason=_joint_reason(tracks),
+        value=estimate.templates / cells.count,
+        ci_low=estimate.interval.low / cells.count,
+        ci_high=min(1.0, estimate.interval.high / cells.count),
+        lod=lod,
+        loq=_loq(estimate.quantifiable_templates, cells, lod),
+        lod_basis=basis,
+        flags=highest.flags,
+    )
+    if not estimate.is_discordant:
+        return statement
+    status = Status.DETECTED if called else Status.INDETERMINATE
+    return replace(statement, status=status, reason=Reason.DISCORDANT_MARKERS)
+
+
+def _joint_reason(tracks: Sequence[Track]) -> Reason:
+    reasons = {_reason(track) for track in tracks}
+    order = (Reason.AT_OR_ABOVE_DECISION_COUNT, Reason.EXPLAINED_BY_BACKGROUND, Reason.BELOW_DECISION_COUNT)
+    return next(reason for reason in order if reason in reasons)
+
+
+def _joint_lod_basis(cells: Cells, tracks: Sequence[Track]) -> str:
+    each = "; ".join(
+        f"{track.marker.target_id}: {_sensitivity(track.decision_reads, track.calibration)}"
+        for track in tracks
+        if track.calibration is not None
+    )
+    return (
+        f"1 of {len(tracks)} markers, 95 % power, {cells.count:,.0f} nucleated cells ({cells.basis}), {each}"
+    )
+
+
+def _measured(
+    track: Track, calibration: Calibration, cells: Cells, flags: Sequence[str], settings: NgsSettings
+) -> Statement:
+    needed = lod_templates([(calibration, track.decision_reads)], settings)
+    lod = None if needed is None or needed > cells.count else needed / cells.count
+    basis = _lod_basis(cells, track.decision_reads, calibration)
+    templates = track.window.exact / calibration.reads_per_template
+    if templates > cells.count:
+        return Statement(
+            status=Status.INDETERMINATE,
+            reason=Reason.IMPLAUSIBLE_CALIBRATION,
+            lod=lod,
+            lod_basis=basis,
+            flags=("more clonal templates than cells", *flags),
+        )
+    if lod is None:
+        return Statement(
+            status=Status.NOT_EVALUABLE,
+            reason=Reason.TOO_FEW_CELLS,
+            lod_basis=f"no limit within reach: {basis}",
+            flags=tuple(flags),
+        )
+    interval = template_interval(track.window.exact, calibration)
+    return Statement(
+        status=Status.DETECTED if track.is_called else Status.NOT_DETECTED,
+        reason=_reason(track),
+        value=templates / cells.count,
+        ci_low=interval.low / cells.count,
+        ci_high=min(1.0, interval.high / cells.count),
+        lod=lod,
+        loq=_loq(
+            quantifiable_templates(calibration.template_dispersion, calibration.relative_error), cells, lod
+        ),
+        lod_basis=basis,
+        flags=tuple(flags),
+    )
+
+
+def _uncounted(library: Library, track: Track, reason: Reason, why: str) -> Statement:
+    """Reads were seen, or not, but cannot be turned into cells."""
+    seen = f"{track.window.exact:,} clone reads of {library.input_reads:,}, not turned into cells"
+    return Statement(
+        status=Status.NOT_EVALUABLE,
+        reason=reason,
+        lod_basis=f"no limit: {why}",
+        flags=(seen,) if track.window.exact else (),
+    )
+
+
+def _reason(track: Track) -> Reason:
+    if track.is_called:
+        return Reason.AT_OR_ABOVE_DECISION_COUNT
+    # Below a count that only the background raised, the reads are what look-alikes' errors
+    # and other samples of the run make.
+    raised = track.window.exact > 0 and track.background_reads >= 0.5 * track.window.exact
+    return Reason.EXPLAINED_BY_BACKGROUND if raised else Reason.BELOW_DECISION_COUNT
+
+
+def _lod_basis(cells: Cells, decision_reads: int, calibration: Calibration) -> str:
+    # Where one template rarely gives the reads that are asked for, it is they that are counted.
+    one_is_enough = calibration.detection_efficiency(decision_reads) >= 0.5
+    what = "1 template" if one_is_enough else f"{decision_reads} reads"
+    return (
+        f"{what}, 95 % power, {cells.count:,.0f} nucleated cells ({cells.basis}), "
+        f"{_sensitivity(decision_reads, calibration)}"
+    )
+
+
+def _sensitivity(decision_reads: int, calibration: Calibration) -> str:
+    return (
+        f"efficiency {calibration.detection_efficiency(decision_reads):.3f} (at least {decision_reads} reads "
+        f"of {calibration.reads_per_template:.2f} a template, dispersion {calibration.dispersion:.2f})"
+    )
+
+
+def _loq(templates: float | None, cells: Cells, lod: float) -> float | None:
+    """A quantity below the limit of detection is not quantified, so the greater of the two."""
+    if templates is None or templates > cells.count:
+        return None
+    return max(lod, templates / cells.count)
+
+
+def list_flags(library: Library, track: Track, *others: str) -> list[str]:
+    """What a reader of the result should know, with what is said of it elsewhere (empty: nothing)."""
+    flags = []
+    calibration = track.calibration
+    if calibration is not None and calibration.missing:
+        flags.append(f"{len(calibration.missing)} of {len(library.spike_ins)} spike-ins without a read")
+    if calibration is not None and calibration.reads_per_template < 1:
+        flags.append(f"shallow: {calibration.reads_per_template:.2f} reads a template")
+    if track.has_foreign_neighbours:
+        flags.append(
+            f"look-alikes not counted: {track.window.one_mismatch} reads at 1 mismatch, "
+            f"{track.window.two_mismatches} at 2"
+        )
+    if track.hopped_reads and track.window.exact:
+        flags.append(
+            f"{track.marker.target_id}: {track.hopped_reads:.1f} reads expected from other samples of the run"
+        )
+    return [*flags, *filter(None, others)]
+
+
+def hopping_in_words(track: Track, donor_reads: int, settings: NgsSettings) -> str:
+    """In words, that a called marker could have hopped from other samples of its run.
+
+    For runs that were not judged by `run_control`: nothing is taken from the result, but
+    a reader must know that ``donor_reads`` of the same marker were on the flow cell.
+    """
+    hopped = settings.hop_rate_assumed * donor_reads
+    explained = decision_count_above_background(
+        hopped + track.background_reads, minimum=settings.min_reads, alpha=settings.background_alpha
+    )
+    if not track.is_called or track.hopped_reads or track.window.exact >= explained:
+        return ""
+    return (
+        f"{track.marker.target_id}: {track.window.exact} reads could be hopping, {hopped:.0f} expected at "
+        f"{100 * settings.hop_rate_assumed:g} % of {donor_reads:,} in the same run; judge the run by its control"
+    )
+
+
+def disagreement_in_words(tracks: Sequence[Track], estimate: ClonalEstimate | None) -> str:
+    """In words, how far apart markers are that should lie together."""
+    if estimate is None or not estimate.is_discordant:
+        return ""
+    levels = ", ".join(f"{track.marker.target_id} {track.templates or 0.0:.3g}" for track in tracks)
+    return f"markers disagree (templates {levels}; p {estimate.p_value:.1e}): one lost, or clonal evolution"
+
+
+def _without_spike_ins(library: Library) -> str:
+    if not library.spike_ins:
+        return "no spike-ins are stated, so reads cannot be turned into templates"
+    return f"none of {len(library.spike_ins)} spike-ins was found, so templates are unknown"

@@ -1,0 +1,129 @@
+"""Errors fold into their parent; a true neighbour stays apart, however near."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mrd_ngs.denoise import Folding, fold_errors
+
+BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
+RATE = 0.001
+
+
+def random_dna(rng: np.random.Generator, length: int) -> NDArray[np.uint8]:
+    return rng.choice(BASES, length)
+
+
+def misread(rng: np.random.Generator, sequence: NDArray[np.uint8], reads: int) -> Counter[bytes]:
+    """Reads of one sequence at the error rate."""
+    made = np.tile(sequence, (reads, 1))
+    wrong = rng.random(made.shape) < RATE
+    code = np.searchsorted(BASES, made[wrong])
+    made[wrong] = BASES[(code + rng.integers(1, 4, code.size)) % 4]
+    return Counter(row.tobytes() for row in made)
+
+
+def changed(sequence: NDArray[np.uint8], *places: int) -> NDArray[np.uint8]:
+    other = sequence.copy()
+    for place in places:
+        other[place] = BASES[(np.searchsorted(BASES, other[place]) + 1) % 4]
+    return other
+
+
+def fold(counts: Counter[bytes], **changes: float) -> tuple[list[bytes], Folding]:
+    sequences = sorted(counts)
+    settings = {"error_rate": RATE, "safety": 3.0, "alpha": 0.01, **changes}
+    return sequences, fold_errors(sequences, np.array([counts[s] for s in sequences]), **settings)
+
+
+def kept(counts: Counter[bytes], **changes: float) -> dict[bytes, int]:
+    sequences, folding = fold(counts, **changes)
+    return {s: int(folding.reads[i]) for i, s in enumerate(sequences) if folding.is_kept[i]}
+
+
+def test_all_errors_of_one_sequence_fold_into_it(rng: np.random.Generator) -> None:
+    for reads in (30, 1000, 40_000):
+        sequence = random_dna(rng, 60)
+        counts = misread(rng, sequence, reads)
+        left = kept(counts)
+        # Three mismatches are out of reach: 60 of 1,000,000 reads; 40,000 give one or two.
+        assert left[sequence.tobytes()] >= reads - 5
+        assert len(left) <= 6
+
+
+@pytest.mark.parametrize("places", [(30,), (30, 40)])
+def test_true_neighbours_stay_apart(rng: np.random.Generator, places: tuple[int, ...]) -> None:
+    clone = random_dna(rng, 60)
+    neighbour = changed(clone, *places)
+    left = kept(misread(rng, clone, 20_000) + misread(rng, neighbour, 200))
+    # 20,000 reads make some 7 of one neighbour by error, up to 3 times that where misread often
+    assert left[neighbour.tobytes()] == pytest.approx(200, abs=30)
+    assert left[clone.tobytes()] == pytest.approx(20_000, abs=40)
+
+
+def test_a_neighbour_that_errors_explain_is_folded(rng: np.random.Generator) -> None:
+    clone = random_dna(rng, 60)
+    near, far = changed(clone, 30).tobytes(), changed(clone, 30, 31, 32).tobytes()
+    counts = Counter({clone.tobytes(): 20_000, near: 12, far: 12})
+    assert set(kept(counts)) == {clone.tobytes(), far}
+    assert set(kept(counts, safety=1.0)) == {clone.tobytes(), far}
+
+
+def test_errors_of_errors_go_to_the_root(rng: np.random.Generator) -> None:
+    clone = random_dna(rng, 60)
+    chain = [changed(clone, *range(10, 10 + n)).tobytes() for n in range(3)]
+    sequences, folding = fold(Counter(dict(zip(chain, (9000, 15, 1), strict=True))))
+    roots = {sequences[int(p)] for p in folding.parent}
+    assert roots == {chain[0]}
+    assert folding.reads.sum() == 9016
+
+
+def test_reads_of_low_quality_do_not_make_a_neighbour(rng: np.random.Generator) -> None:
+    clone = random_dna(rng, 60)
+    sequences = [clone.tobytes(), changed(clone, 30).tobytes()]
+    counts = np.array([3000, 14])
+    sure, doubtful = np.full(60, 1e-3), np.full(60, 1e-3)
+    doubtful[30] = 0.5  # Phred 3, where it differs
+    for errors, apart in ((sure, True), (doubtful, False)):
+        folding = fold_errors(
+            sequences, counts, error_rate=RATE, safety=3.0, alpha=0.01, base_errors=[sure, errors]
+        )
+        assert folding.is_kept[1] == apart
+
+
+def test_order_of_sequences_changes_nothing(rng: np.random.Generator) -> None:
+    counts = misread(rng, random_dna(rng, 50), 3000) + misread(rng, random_dna(rng, 50), 40)
+    sequences = sorted(counts)
+    shuffled = [sequences[i] for i in rng.permutation(len(sequences))]
+    results = []
+    for order in (sequences, shuffled):
+        folding = fold_errors(
+            order, np.array([counts[s] for s in order]), error_rate=RATE, safety=3.0, alpha=0.01
+        )
+        results.append({s: order[int(folding.parent[i])] for i, s in enumerate(order)})
+    assert results[0] == results[1]
+
+
+def test_no_read_is_lost(rng: np.random.Generator) -> None:
+    counts = misread(rng, random_dna(rng, 50), 5000)
+    _, folding = fold(counts)
+    assert folding.reads.sum() == sum(counts.values())
+    assert not folding.reads[~folding.is_kept].any()
+
+
+def test_equals_and_strangers_are_left_alone(rng: np.random.Generator) -> None:
+    one = random_dna(rng, 60)
+    equals = Counter({one.tobytes(): 1, changed(one, 5).tobytes(): 1, one[:59].tobytes(): 1})
+    assert kept(equals) == equals
+
+
+def test_nothing_folds_to_nothing() -> None:
+    folding = fold_errors([], np.array([], dtype=np.int64), error_rate=RATE, safety=3.0, alpha=0.01)
+    assert len(folding.parent) == 0
+
+
+def test_counts_that_do_not_match_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 sequences and 2 counts"):
+        fold_errors([b"ACGT"], np.array([1, 2]), error_rate=RATE, safety=3.0, alpha=0.01)
