@@ -137,15 +137,16 @@ def track(
     """Look for the clone's markers in a later sample and say what could have been seen."""
     from mrd_ngs.call import call_markers
     from mrd_ngs.evidence import NgsSettings
+    from mrd_ngs.marker_files import read_hopped, read_markers
     from mrd_ngs.read import read_library
     from pipeline.formats.records import to_json
 
-    known = _read_markers(markers)
+    known = read_markers(markers)
     patient = known[0].patient_id if known else "P1"
     sample = _sample(reads, mates, spike_ins, cells, dna_ng, patient, timepoint, collected_on, material)
     settings = NgsSettings()
     library = read_library(sample, settings)
-    hopped = None if control is None else _hopped(control, patient, library.input_sha256)
+    hopped = None if control is None else read_hopped(control, patient, library.input_sha256)
     calls = call_markers([library], known, settings=settings, hopped=hopped)
     document = {
         **to_json(calls.results[-1]),  # the clone's, where there are several markers
@@ -252,12 +253,13 @@ def control(
     """Look for every marker in every sample of a run: contamination, index hopping, exchanged samples."""
     from mrd_ngs.call import METHOD_VERSION
     from mrd_ngs.evidence import NgsSettings
+    from mrd_ngs.marker_files import read_markers
     from mrd_ngs.read import read_library
     from mrd_ngs.run_control import Role, judge_run, tally
     from pipeline.errors import GateFailed
     from pipeline.formats.records import to_json
 
-    known = [_read_markers(path) for path in markers]
+    known = [read_markers(path) for path in markers]
     owners = _owners(reads, known, patient)
     settings = NgsSettings()
     tracked = [marker for listed in known for marker in listed if marker.taken]
@@ -373,28 +375,6 @@ def _sample(
     )
 
 
-def _read_markers(path: Path) -> "list[Marker]":
-    import json
-
-    from pipeline.errors import DamagedFile, InputRefused
-    from pipeline.formats.records import from_json
-    from pipeline.model import Marker
-
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputRefused(f"the markers cannot be read ({error.strerror})", path=path) from error
-    except ValueError as error:
-        raise DamagedFile("is not JSON", path=path, expected="what `nadir ngs index` writes") from error
-    listed = document.get("markers") if isinstance(document, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(marker, dict) for marker in listed):
-        raise DamagedFile("holds no markers", path=path, expected="what `nadir ngs index` writes")
-    markers = [from_json(Marker, marker, path=path) for marker in listed]
-    if any(set(marker.sequence) - set("ACGT") or not marker.sequence for marker in markers if marker.taken):
-        raise DamagedFile("a marker's sequence is not in A, C, G, T", path=path)
-    return markers
-
-
 def _owners(
     reads: "Sequence[Path]", known: "Sequence[Sequence[Marker]]", patients: "Sequence[str] | None"
 ) -> list[str]:
@@ -411,34 +391,6 @@ def _owners(
     if len(patients) != len(reads):
         raise UsageError(f"{len(patients)} times --patient for {len(reads)} samples. Expected: one for each")
     return list(patients)
-
-
-def _hopped(path: Path, patient: str, input_sha256: str) -> dict[tuple[str, str], float]:
-    """Expected reads from other samples of the run, of one patient's markers in one sample."""
-    import json
-
-    from mrd_ngs.run_control import MarkerFinding
-    from pipeline.errors import DamagedFile, InputRefused
-    from pipeline.formats.records import from_json
-
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputRefused(f"the run control cannot be read ({error.strerror})", path=path) from error
-    except ValueError as error:
-        raise DamagedFile("is not JSON", path=path, expected="what `nadir ngs control` writes") from error
-    listed = document.get("findings") if isinstance(document, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(finding, dict) for finding in listed):
-        raise DamagedFile("holds no findings", path=path, expected="what `nadir ngs control` writes")
-    findings = [from_json(MarkerFinding, finding, path=path) for finding in listed]
-    own = [f for f in findings if f.input_sha256 == input_sha256 and f.marker_patient_id == patient]
-    if not own:
-        raise InputRefused(
-            "the run control does not know this sample with this patient's markers",
-            path=path,
-            remedy="give `nadir ngs control` the same reads and markers",
-        )
-    return {(f.input_sha256, f.target_id): f.hopped_reads for f in own}
 
 
 def _reads_of(library: "Library") -> dict[str, int]:

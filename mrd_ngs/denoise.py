@@ -155,7 +155,7 @@ def _pairs(
 
     Most abundant parents first.
     """
-    index = {sequence: i for i, sequence in enumerate(sequences)}
+    halves = _Halves(sequences)
     by_length: dict[int, list[int]] = {}
     for i in order:
         by_length.setdefault(len(sequences[i]), []).append(i)
@@ -177,21 +177,54 @@ def _pairs(
             continue
         pairs += [
             (parent, child, at)
-            for child, at in _one_mismatch(sequences[parent], index)
+            for child, at in halves.one_mismatch(sequences[parent])
             if counts[child] < count
         ]
     return pairs
 
 
-def _one_mismatch(sequence: bytes, index: dict[bytes, int]) -> list[tuple[int, int]]:
-    found = []
-    for at in range(len(sequence)):
-        head, tail = sequence[:at], sequence[at + 1 :]
-        for base in _BASES:
-            child = index.get(head + bytes((base,)) + tail) if base != sequence[at] else None
-            if child is not None:
-                found.append((child, at))
-    return found
+class _Halves:
+    """Sequences by either half: of two with one mismatch, one half is the same (pigeonhole)."""
+
+    def __init__(self, sequences: Sequence[bytes]) -> None:
+        self._sequences = sequences
+        self._index = {sequence: i for i, sequence in enumerate(sequences)}
+        self._members: dict[tuple[int, bool, bytes], list[int]] = {}
+        for i, sequence in enumerate(sequences):
+            for key in self._keys(sequence):
+                self._members.setdefault(key, []).append(i)
+
+    @staticmethod
+    def _keys(sequence: bytes) -> tuple[tuple[int, bool, bytes], tuple[int, bool, bytes]]:
+        middle = len(sequence) // 2
+        return (len(sequence), False, sequence[:middle]), (len(sequence), True, sequence[middle:])
+
+    def one_mismatch(self, sequence: bytes) -> list[tuple[int, int]]:
+        """Sequences at one mismatch, and where."""
+        found = []
+        for key in self._keys(sequence):
+            members = self._members[key]
+            if len(members) > len(sequence):  # many share this half: making all neighbours is less work
+                return self._made(sequence)
+            for other in members:
+                different = [
+                    at
+                    for at, (a, b) in enumerate(zip(sequence, self._sequences[other], strict=True))
+                    if a != b
+                ]
+                if len(different) == 1:
+                    found.append((other, different[0]))
+        return found
+
+    def _made(self, sequence: bytes) -> list[tuple[int, int]]:
+        found = []
+        for at in range(len(sequence)):
+            head, tail = sequence[:at], sequence[at + 1 :]
+            for base in _BASES:
+                child = self._index.get(head + bytes((base,)) + tail) if base != sequence[at] else None
+                if child is not None:
+                    found.append((child, at))
+        return found
 
 
 def _near(matrix: NDArray[np.uint8], sequence: bytes) -> list[tuple[int, int]]:

@@ -228,7 +228,7 @@ def hopping_in_words(track: Track, donor_reads: int, settings: NgsSettings) -> s
         return ""
     return (
         f"{track.marker.target_id}: {track.window.exact} reads could be hopping, {hopped:.0f} expected at "
-        f"{100 * settings.hop_rate_assumed:g} % of {donor_reads:,} in the same run; judge the run by its control"
+        f"{100 * settings.hop_rate_assumed:g} % of {donor_reads:,} in the same run (see run control)"
     )
 
 

@@ -106,6 +106,14 @@ def test_order_of_sequences_changes_nothing(rng: np.random.Generator) -> None:
     assert results[0] == results[1]
 
 
+def test_a_satellite_is_found_wherever_it_differs(rng: np.random.Generator) -> None:
+    for length in (1, 2, 33, 60):
+        clone = random_dna(rng, length)
+        counts = Counter({changed(clone, at).tobytes(): 1 for at in range(length)})
+        counts[clone.tobytes()] = 300  # below the count from which all sequences are compared
+        assert kept(counts) == {clone.tobytes(): 300 + length}
+
+
 def test_no_read_is_lost(rng: np.random.Generator) -> None:
     counts = misread(rng, random_dna(rng, 50), 5000)
     _, folding = fold(counts)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mrd_ngs.germline import load_germline
 
+from mrd_ngs.germline import load_germline
 from mrd_ngs.simulate import (
     LibraryDesign,
     SimulatedLibrary,

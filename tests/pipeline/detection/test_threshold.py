@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from results import mrd_result
 
 from pipeline.detection import Call, ReadingReason, read_at
 from pipeline.model import Reason, Status
+from results import mrd_result
 
 
 def detected(value: float, *, lod: float = 9.3e-6, loq: float | None = None):

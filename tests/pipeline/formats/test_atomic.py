@@ -15,7 +15,6 @@ def test_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "result.json"
     write_text(path, "old")
 
-
     def write_half() -> None:
         with replacing(path) as temporary:
             temporary.write_text("half")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from results import mrd_result
 
 from pipeline.errors import DamagedFile
 from pipeline.formats.records import from_json, read_parquet, to_json, write_parquet
 from pipeline.model import Assay, GateCount, Material, MrdResult, Sample, Status
+from results import mrd_result
 
 
 def test_result_survives_json_and_parquet(tmp_path):

@@ -3,9 +3,9 @@
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
-from results import mrd_result
 
 from pipeline.model import MrdResult, Status
+from results import mrd_result
 
 
 def test_negative_result_without_limit_of_detection_cannot_be_made():

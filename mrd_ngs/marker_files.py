@@ -1,0 +1,79 @@
+"""Files that commands hand to each other: markers, and what a run's control says of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mrd_ngs.run_control import MarkerFinding
+from pipeline.errors import DamagedFile, InputRefused
+from pipeline.formats.records import from_json
+from pipeline.model import Marker
+
+__all__ = ["read_hopped", "read_markers"]
+
+
+def read_markers(path: Path) -> list[Marker]:
+    """Read what `nadir ngs index` wrote.
+
+    Raises
+    ------
+    InputRefused
+        If the file cannot be opened.
+    DamagedFile
+        If it holds no markers, or a tracked one is not in ``ACGT``.
+    """
+    markers = [from_json(Marker, marker, path=path) for marker in _listed(path, "markers", "index")]
+    if any(set(marker.sequence) - set("ACGT") or not marker.sequence for marker in markers if marker.taken):
+        raise DamagedFile("a marker's sequence is not in A, C, G, T", path=path)
+    return markers
+
+
+def read_hopped(path: Path, patient_id: str, input_sha256: str) -> dict[tuple[str, str], float]:
+    """Read from a run's control the reads expected from other samples.
+
+    Parameters
+    ----------
+    path
+        What `nadir ngs control` wrote.
+    patient_id
+        Whose markers.
+    input_sha256
+        Of the sample's reads.
+
+    Returns
+    -------
+    dict
+        Reads by ``input_sha256`` and ``target_id``, as `mrd_ngs.call.call_markers` takes them.
+
+    Raises
+    ------
+    InputRefused
+        If the run did not hold this sample with these markers, or the file cannot be opened.
+    DamagedFile
+        If it holds no findings.
+    """
+    findings = [
+        from_json(MarkerFinding, finding, path=path) for finding in _listed(path, "findings", "control")
+    ]
+    own = [f for f in findings if f.input_sha256 == input_sha256 and f.marker_patient_id == patient_id]
+    if not own:
+        raise InputRefused(
+            "the run control does not know this sample with this patient's markers",
+            path=path,
+            remedy="give `nadir ngs control` the same reads and markers",
+        )
+    return {(f.input_sha256, f.target_id): f.hopped_reads for f in own}
+
+
+def _listed(path: Path, key: str, command: str) -> list[dict[str, Any]]:
+    expected = f"what `nadir ngs {command}` writes"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputRefused(f"the {key} cannot be read ({error.strerror})", path=path) from error
+    except ValueError as error:
+        raise DamagedFile("is not JSON", path=path, expected=expected) from error
+    listed = document.get(key) if isinstance(document, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(record, dict) for record in listed):
+        raise DamagedFile(f"holds no {key}", path=path, expected=expected)
+    return listed
