@@ -44,7 +44,6 @@ from mrd_ngs.annotate_kernels import (
     U8,
     V_COLUMNS,
     V_END,
-    V_J,
     V_MATCHES,
     V_SCORE,
     V_START,
@@ -53,12 +52,14 @@ from mrd_ngs.annotate_kernels import (
     VG_END,
     VG_START,
     Int,
+    integer,
     kernel,
 )
 
-_TAB, _DASH, _COMMA, _N = ord("\t"), ord("-"), ord(","), ord("N")
+_TAB, _NEWLINE, _DASH, _COMMA, _POINT, _N = (ord(c) for c in "\t\n-,.N")
 _S, _I, _D, _EQUAL, _X, _T, _F = (ord(c) for c in "SID=XTF")
 _BASES = np.frombuffer(b"ACGTN", dtype=np.uint8)
+_LOCI = np.frombuffer(b"IGH\tIGK\tIGL\t", dtype=np.uint8).reshape(3, 4)
 _AMINO_ACIDS = np.frombuffer(
     b"KNKNTTTTRSRSIIMIQHQHPPPPRRRRLLLLEDEDAAAAGGGGVVVV*Y*YSSSS*CWCLFLF", dtype=np.uint8
 )  # by 16 * first + 4 * second + third base, A C G T
@@ -105,7 +106,7 @@ def put_ratio(out: U8, at: Int, part: Int, whole: Int) -> Int:
         return at
     scaled = (200_000 * part + whole) // (2 * whole)
     at = put_number(out, at, scaled // 100_000)
-    out[at] = ord(".")
+    out[at] = _POINT
     scaled %= 100_000
     for i in range(5, 0, -1):
         out[at + i] = 48 + scaled % 10
@@ -176,21 +177,21 @@ def put_scores(out: U8, at: Int, score: Int, matches: Int, columns: Int) -> Int:
 def put_cigar(out: U8, at: Int, read: U8, i: Int, gene: U8, j: Int, steps: I64, many: Int) -> Int:
     """CIGAR of one segment, and a tab; nothing without steps."""
     if many > 0:
-        at = put_clip(out, at, i, _S)
-        at = put_clip(out, at, j, _N)
+        at = put_clip(out, at, i, integer(_S))
+        at = put_clip(out, at, j, integer(_N))
         for x in range(many):
             length = steps[x] >> 2
             if steps[x] & 3 == STEP_INSERTION:
-                at = put_clip(out, at, length, _I)
+                at = put_clip(out, at, length, integer(_I))
                 i += length
             elif steps[x] & 3 == STEP_DELETION:
-                at = put_clip(out, at, length, _D)
+                at = put_clip(out, at, length, integer(_D))
                 j += length
             else:
                 at = put_runs(out, at, read, i, gene, j, length)
                 i += length
                 j += length
-        at = put_clip(out, at, len(read) - i, _S)
+        at = put_clip(out, at, len(read) - i, integer(_S))
     out[at] = _TAB
     return at + 1
 
@@ -271,7 +272,7 @@ def write_rows(
         j_gene = j_codes[j_table[j_ties[r, 0], OFFSET] :]
         at = put(out, at, ids[id_offsets[r] : id_offsets[r + 1]])
         out[at] = _TAB
-        at = put_bases(out, at + 1, read, 0, len(read))
+        at = put_bases(out, at + 1, read, integer(0), len(read))
         out[at] = _TAB
         at = put_truth(out, at + 1, row[REV])
         at = put_truth(out, at, row[PRODUCTIVE])
@@ -279,10 +280,8 @@ def write_rows(
         at = put_truth(out, at, row[STOP])
         at = put_truth(out, at, row[FRAMESHIFT])
         at = put_truth(out, at, row[COMPLETE])
-        out[at] = ord("I")
-        out[at + 1] = ord("G")
-        out[at + 2] = (ord("H"), ord("K"), ord("L"))[row[LOCUS]]
-        out[at + 3] = _TAB
+        for x in range(4):
+            out[at + x] = _LOCI[row[LOCUS], x]
         at += 4
         at = put_calls(out, at, v_ties[r], row[V_TIES], v_names, v_name_offsets)
         at = put_calls(out, at, d_ties[r], row[D_TIES], d_names, d_name_offsets)
@@ -297,14 +296,14 @@ def write_rows(
         unknown = 0
         for k in range(max(0, row[V_START]), row[V_END]):
             unknown += read[k] > 3
-        at = put_gapped(out, at, read, row[V_START], steps[r], row[V_STEPS], STEP_DELETION)
+        at = put_gapped(out, at, read, row[V_START], steps[r], row[V_STEPS], integer(STEP_DELETION))
         begin = row[V_END] if has_v else row[D_START]
         if has_j:
             at = put_bases(out, at, read, begin, row[J_START])
-        at = put_gapped(out, at, read, row[J_START], j_steps[r], row[J_STEPS], STEP_DELETION)
+        at = put_gapped(out, at, read, row[J_START], j_steps[r], row[J_STEPS], integer(STEP_DELETION))
         out[at] = _TAB
         at += 1
-        at = put_gapped(out, at, v_gene, row[VG_START], steps[r], row[V_STEPS], STEP_INSERTION)
+        at = put_gapped(out, at, v_gene, row[VG_START], steps[r], row[V_STEPS], integer(STEP_INSERTION))
         for _ in range(np1):
             out[at] = _N
             at += 1
@@ -313,7 +312,7 @@ def write_rows(
         for _ in range(np2):
             out[at] = _N
             at += 1
-        at = put_gapped(out, at, j_gene, row[JG_START], j_steps[r], row[J_STEPS], STEP_INSERTION)
+        at = put_gapped(out, at, j_gene, row[JG_START], j_steps[r], row[J_STEPS], integer(STEP_INSERTION))
         out[at] = _TAB
         at += 1
 
@@ -343,8 +342,11 @@ def write_rows(
         # fwr1 cdr1 fwr2 cdr2 fwr3 cdr3 fwr4
         previous = row[V_START]
         for x in range(5):
-            if has_v and regions[v_ties[r, 0], x] >= 0 and regions[v_ties[r, 0], x] > row[VG_START]:
-                place = min(read_place(row, steps[r], regions[v_ties[r, 0], x]), row[V_END])
+            border = regions[v_ties[r, 0], x] if has_v else -1
+            if border > row[VG_START]:
+                place = min(read_place(row, steps[r], border), row[V_END])
+                if x == 4 and start >= 0:
+                    place = start + 3  # also where the alignment stops before a mutated Cys104
                 at = put_bases(out, at, read, previous, place)
                 previous = max(previous, place)
             out[at] = _TAB
@@ -352,8 +354,8 @@ def write_rows(
         at = put_bases(out, at, read, start + 3, end - 3)
         out[at] = _TAB
         at += 1
-        if row[KIND] == V_J and row[J_END] > row[TRP]:
-            at = put_bases(out, at, read, max(row[TRP], row[J_START]), row[J_END])
+        if start >= 0:
+            at = put_bases(out, at, read, row[TRP], row[J_END])
         out[at] = _TAB
         at += 1
 
@@ -367,7 +369,7 @@ def write_rows(
         at = put_cigar(out, at, read, row[J_START], j_gene, row[JG_START], j_steps[r], row[J_STEPS])
 
         # coordinates
-        at = put_places(out, at, row[V_START], row[V_END], row[VG_START], row[VG_END], 0, v_columns)
+        at = put_places(out, at, row[V_START], row[V_END], row[VG_START], row[VG_END], integer(0), v_columns)
         at = put_places(
             out, at, row[D_START], row[D_END], row[DG_START], row[DG_END], v_columns + np1, d_columns
         )
@@ -393,6 +395,6 @@ def write_rows(
             at = put_number(out, at, np2)
         out[at] = _TAB
         at = put(out, at + 1, database)
-        out[at] = ord("\n")
+        out[at] = _NEWLINE
         at += 1
     return at

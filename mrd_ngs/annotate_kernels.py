@@ -50,6 +50,7 @@ FALL_D = 8  # a D alignment is given up this far below its best score
 # alignment reaches S with a probability of some m n exp(-0.63 S) (Karlin & Altschul 1990).
 MIN_V, MIN_J, MIN_PAIR, MIN_V_ALONE, MIN_J_ALONE = 30, 24, 76, 100, 50
 MIN_D, MIN_D_WITH_HEPTAMER, MIN_D_ALONE, MIN_ELEMENT = 14, 16, 24, 50
+WEAK_V, WEAK_V_SHORT = 60, 8  # below this score V has to reach Cys104 within so many bases
 FARTHEST_KDE, LONGEST_DJ = 60, 80  # nt of Kde that a join may delete; nt before J in which D may stand
 SHORTEST = 30  # nt; a shorter read is not looked at
 HEPTAMER = np.array([1, 0, 1, 3, 2, 3, 2], dtype=np.uint8)  # CACTGTG, before D and J in the germline
@@ -306,7 +307,7 @@ def rank_v(alleles: U64, table: I64, frame: U64, counts: I64, total: I64, ties: 
     one with more such alleles is the likelier source.
     """
     n = alleles.shape[2]
-    best = -(1 << 20)
+    best = integer(-(1 << 20))
     for a in range(n):
         total[a] = MATCH * counts[1, a] + (MISMATCH - MATCH) * counts[0, a]
         best = max(best, total[a])
@@ -315,7 +316,7 @@ def rank_v(alleles: U64, table: I64, frame: U64, counts: I64, total: I64, ties: 
             total[a] += tail(alleles, a, frame)[1]
     for a in range(n):
         best = max(best, total[a])
-    return order_ties(total, table, 0, n, best, ties)
+    return order_ties(total, table, integer(0), n, best, ties)
 
 
 @kernel
@@ -362,7 +363,7 @@ def straight_v(
         length = len(read)
         if length < SHORTEST:
             continue
-        cys, most = vote(read, 0, length, V_K, starts, places, votes)
+        cys, most = vote(read, integer(0), length, integer(V_K), starts, places, votes)
         if most < 2:
             continue
         pack(read, bits)
@@ -370,8 +371,8 @@ def straight_v(
         start = max(0, CYS_AT - cys)
         stop = min(CYS_AT + 3, CYS_AT + length - cys)
         compare(frame, start, CYS_AT + 3, alleles, counts)
-        a = 0
-        best = -(1 << 20)
+        a = integer(0)
+        best = integer(-(1 << 20))
         for x in range(n):
             score = MATCH * counts[1, x] + (MISMATCH - MATCH) * counts[0, x]
             if score > best:
@@ -395,7 +396,7 @@ def straight_v(
             row[KIND] = NONE
             continue
         matches, mismatches = matches_in(alleles, a, frame, s, e)
-        place_v(row, a, table, s, e, matches, mismatches, 0)
+        place_v(row, a, table, s, e, matches, mismatches, integer(0))
         row[CYS] = cys
         row[LOCUS] = (a >= loci[1]) + (a >= loci[2])
         row[V_TIES] = count
@@ -616,7 +617,7 @@ def folded_v(
         row[TRP] = -1
         read = codes[offsets[r] : offsets[r + 1]]
         length = len(read)
-        cys, _ = vote(read, 0, length, V_K, starts, places, votes)
+        cys, _ = vote(read, integer(0), length, integer(V_K), starts, places, votes)
         low = high = cys
         for c in range(max(cys - GAP_REACH, -VOTE_PAD), min(cys + GAP_REACH, length + VOTES_BEYOND - 1) + 1):
             if votes[c + VOTE_PAD] >= SECOND_DIAGONAL:
@@ -632,10 +633,10 @@ def folded_v(
         begin = max(0, low - CYS_AT)
         end = min(length, high + 64)
         bands = high - low + 2 * BAND_MARGIN + 1
-        best = first = 0
+        best = first = integer(0)
         chosen = -1
         for trial in range(FOLD_TRIALS + 1):
-            a = 0
+            a = integer(0)
             if trial < FOLD_TRIALS:
                 for x in range(n):
                     if total[x] > total[a]:
@@ -682,7 +683,7 @@ def folded_v(
             continue
         matches, mismatches = matches_in(alleles, a, frame, s, e)
         place_v(row, a, table, s, e, matches, mismatches, gaps)
-        row[CYS] = anchor_of(path, CYS_AT)
+        row[CYS] = anchor_of(path, integer(CYS_AT))
         row[LOCUS] = (a >= loci[1]) + (a >= loci[2])
         row[V_TIES] = count
         row[V_START] = path[s]
@@ -705,7 +706,7 @@ def find_j(
 
     ``fewest``: votes for a diagonal to be looked at; with 0 every diagonal is, whatever the votes.
     """
-    _, most = vote(read, begin, end, J_K, starts, places, votes)
+    _, most = vote(read, begin, end, integer(J_K), starts, places, votes)
     if most < fewest:
         return 0
     enough = max(fewest, (most + 1) >> 1) if fewest > 0 else 0
@@ -779,7 +780,7 @@ def folded_j(
         steps[0] = row[J_COLUMNS] << 2
         return
     row[J_TIES] = many
-    row[TRP] = anchor_of(path, TRP_AT)
+    row[TRP] = anchor_of(path, integer(TRP_AT))
     row[J_START] = path[s]
     row[J_END] = i + 1
     row[JG_START] = s - shift
@@ -881,7 +882,7 @@ def find_d(
                 best = max(best, top)
     if best < lowest:
         return 0
-    row[D_TIES] = order_ties(total, table, 0, n, best, ties)
+    row[D_TIES] = order_ties(total, table, integer(0), n, best, ties)
     a = integer(ties[0])
     row[D_START] = where[a, 0]
     row[D_END] = where[a, 1]
@@ -910,7 +911,7 @@ def join_vj(
     for r in range(len(offsets) - 1):
         row = rows[r]
         row[KIND] = NONE
-        if row[V_SCORE] < MIN_V:
+        if row[V_SCORE] < MIN_V or (row[V_SCORE] < WEAK_V and row[V_END] < row[CYS] - WEAK_V_SHORT):
             continue
         read = codes[offsets[r] : offsets[r + 1]]
         begin = max(row[CYS] + 3, row[V_START] + 1)
@@ -922,12 +923,12 @@ def join_vj(
         last = j_loci[row[LOCUS] + 1]
         j = find_j(
             read, row, begin, end, first, last, j_ties[r], j_alleles, j_table, starts, places, bits, votes,
-            frame, total, trial, 2, j_steps[r],
+            frame, total, trial, integer(2), j_steps[r],
         )  # fmt: skip
         if j < MIN_J and row[V_SCORE] >= MIN_V_ALONE:  # too mutated for a word of seven bases to be left
             j = find_j(
                 read, row, begin, end, first, last, j_ties[r], j_alleles, j_table, starts, places, bits,
-                votes, frame, total, trial, 0, j_steps[r],
+                votes, frame, total, trial, integer(0), j_steps[r],
             )  # fmt: skip
         if j >= MIN_J and row[V_SCORE] + j >= MIN_PAIR:
             row[KIND] = V_J
@@ -953,27 +954,11 @@ def join_vj(
 
 
 @kernel
-def fill_d(
-    codes: U8, offsets: I64, rows: I64, ties: I32, d_codes: U8, table: I64, starts: I32, places: I32,
-    owners: I32, total: I64, where: I64,
-) -> None:  # fmt: skip
-    """D of every heavy chain with V and J."""
-    for r in range(len(offsets) - 1):
-        row = rows[r]
-        if row[KIND] == V_J and row[LOCUS] == 0:
-            read = codes[offsets[r] : offsets[r + 1]]
-            find_d(
-                read, row, row[V_END], row[J_START], MIN_D, ties[r], d_codes, table, starts, places, owners,
-                total, where,
-            )  # fmt: skip
-
-
-@kernel
 def find_element(
     read: U8, begin: Int, end: Int, gene: U8, starts: I32, places: I32, votes: I32
 ) -> tuple[Int, Int, Int, Int, Int]:
     """Best stretch of a long germline element: score, read start and end, germline start, matches."""
-    diagonal, most = vote(read, begin, end, E_K, starts, places, votes)
+    diagonal, most = vote(read, begin, end, integer(E_K), starts, places, votes)
     best = best_start = best_end = run = 0
     low = max(begin, diagonal)
     run_start = low
@@ -1012,13 +997,20 @@ def join_kde(
         length = len(read)
         if row[KIND] != NONE or length < SHORTEST:
             continue
-        score, s, e, g, matches = find_element(read, 0, length, element, e_starts, e_places, votes)
+        score, s, e, g, matches = find_element(read, integer(0), length, element, e_starts, e_places, votes)
         if score < MIN_ELEMENT or g > FARTHEST_KDE:
             continue
-        if row[V_SCORE] >= MIN_V and row[LOCUS] == 1 and row[V_START] < s and row[V_END] > s - LONGEST_CDR3:
+        if (
+            row[V_SCORE] >= MIN_ELEMENT
+            and row[LOCUS] == 1
+            and row[V_START] < s
+            and row[V_END] > s - LONGEST_CDR3
+        ):
             row[KIND] = V_KDE
         else:
-            v, vs, ve, vg, v_matches = find_element(read, 0, length, flank, i_starts, i_places, votes)
+            v, vs, ve, vg, v_matches = find_element(
+                read, integer(0), length, flank, i_starts, i_places, votes
+            )
             if v < MIN_ELEMENT or vs >= s:
                 continue
             clear_row(row)
@@ -1048,13 +1040,13 @@ def like_heptamer(read: U8, place: Int) -> bool:
 
 
 @kernel
-def join_dj(
+def join_d(
     codes: U8, offsets: I64, rows: I64, d_ties: I32, j_ties: I32, j_steps: I64, d_codes: U8, d_table: I64,
     d_starts: I32,
     d_places: I32, d_owners: I32, j_alleles: U64, j_table: I64, j_loci: I64, starts: I32, places: I32,
     bits: U64, votes: I32, total: I64, trial: I64, where: I64,
 ) -> None:  # fmt: skip
-    """Incomplete rearrangements: D joined to J where no V was found, and V alone where it is strong.
+    """D of heavy chains; D joined to J where no V was found; V alone where it is strong.
 
     D's 5' end is as in the germline, behind its heptamer; without that end a longer D is
     asked for. A J behind its own heptamer is not rearranged.
@@ -1063,6 +1055,11 @@ def join_dj(
     for r in range(len(offsets) - 1):
         row = rows[r]
         read = codes[offsets[r] : offsets[r + 1]]
+        if row[KIND] == V_J and row[LOCUS] == 0:
+            find_d(
+                read, row, row[V_END], row[J_START], integer(MIN_D), d_ties[r], d_codes, d_table, d_starts,
+                d_places, d_owners, total, where,
+            )  # fmt: skip
         if row[KIND] != NONE or len(read) < SHORTEST:
             continue
         if row[V_SCORE] >= MIN_V_ALONE:
@@ -1071,14 +1068,15 @@ def join_dj(
         clear_row(row)
         pack(read, bits)
         score = find_j(
-            read, row, 0, len(read), j_loci[0], j_loci[1], j_ties[r], j_alleles, j_table, starts, places,
-            bits, votes, frame, total, trial, 2, j_steps[r],
+            read, row, integer(0), len(read), j_loci[0], j_loci[1], j_ties[r], j_alleles, j_table, starts,
+            places, bits, votes, frame, total, trial, integer(2), j_steps[r],
         )  # fmt: skip
         unjoined = row[JG_START] <= 1 and like_heptamer(read, row[J_START] - row[JG_START])
         if score >= MIN_J_ALONE and not unjoined:
             d = find_d(
-                read, row, max(0, row[J_START] - LONGEST_DJ), row[J_START], MIN_D_WITH_HEPTAMER, d_ties[r],
-                d_codes, d_table, d_starts, d_places, d_owners, total, where,
+                read, row, max(0, row[J_START] - LONGEST_DJ), row[J_START],
+                integer(MIN_D_WITH_HEPTAMER), d_ties[r], d_codes, d_table, d_starts, d_places, d_owners,
+                total, where,
             )  # fmt: skip
             whole = row[DG_START] == 0 and like_heptamer(read, row[D_START])
             if d >= MIN_D_ALONE or (d > 0 and whole):

@@ -176,10 +176,9 @@ class _Stages:
             tables.intron_words.starts, tables.intron_words.places,
             tables.kde_words.starts, tables.kde_words.places, self._votes,
         )  # fmt: skip
-        kernels.join_dj(
+        kernels.join_d(
             *reads, found.d_ties, found.j_ties, found.j_steps, d.codes, d.table, *d_words, j.bits, j.table,
             j.loci, *j_work,
             self._where,
         )  # fmt: skip
-        kernels.fill_d(*reads, found.d_ties, d.codes, d.table, *d_words, self._totals[0], self._where)
         kernels.judge(*reads, found.j_ties, found.steps, j.table)

@@ -206,7 +206,7 @@ def judge_run(
     is the commonest donor. Carry-over from a patient's own earlier sample cannot be told
     from disease by reads, only its hopping part.
     """
-    rate = _estimated(tallies, markers, settings) if hop_rate is None else _given(hop_rate)
+    rate = _estimated(tallies, markers, settings) if hop_rate is None else _fixed(hop_rate, "as given")
     foreign = sum(t.patient_id != m.patient_id for t in tallies for m in markers)
     findings = tuple(
         _find(number, tallies, column, markers, rate, foreign, settings)
@@ -256,9 +256,8 @@ def _estimated(tallies: Sequence[Tally], markers: Sequence[Marker], settings: Ng
         key=lambda pair: (pair[0] / pair[1], pair),
     )
     if not pairs:
-        assumed = settings.hop_rate_assumed
         basis = "assumed: no marker of one patient was looked for in a sample of another"
-        return HopRate(rate=assumed, high=assumed, pairs=0, reads=0, donor_reads=0, basis=basis)
+        return _fixed(settings.hop_rate_assumed, basis)
     used = pairs[: len(pairs) - len(pairs) // _TRIMMED]
     for _ in range(_ROUNDS):
         high = _upper(used)
@@ -289,8 +288,8 @@ def _tail(reads: int, mean: float) -> float:
     return float(gammainc(reads, mean)) if reads else 1.0
 
 
-def _given(hop_rate: float) -> HopRate:
-    return HopRate(rate=hop_rate, high=hop_rate, pairs=0, reads=0, donor_reads=0, basis="as given")
+def _fixed(hop_rate: float, basis: str) -> HopRate:
+    return HopRate(rate=hop_rate, high=hop_rate, pairs=0, reads=0, donor_reads=0, basis=basis)
 
 
 def _find(
@@ -393,10 +392,8 @@ def _verdict(
 
 def _control_problems(one: Tally, typical: float, settings: NgsSettings) -> list[str]:
     if one.role is Role.NEGATIVE and one.kept_reads > settings.negative_control_max_share * typical:
-        return [
-            f"{one.kept_reads:,} reads in a negative control "
-            f"(at most {100 * settings.negative_control_max_share:g} % of a typical sample's {typical:,.0f})"
-        ]
+        limit = 100 * settings.negative_control_max_share
+        return [f"{one.kept_reads:,} reads in a negative control (at most {limit:g} % of {typical:,.0f})"]
     if one.role is Role.POLYCLONAL and not one.kept_reads:
         return ["a polyclonal control without reads"]
     if one.role is Role.POLYCLONAL:

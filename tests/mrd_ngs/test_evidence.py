@@ -18,6 +18,12 @@ dna = st.text("ACGTN", min_size=1, max_size=30).map(str.encode)
         ("min_reads", 0),
         ("marker_max_next_decade", -1),
         ("denoise_safety", 0.9),
+        ("denoise_alpha", 1.0),
+        ("discordance_alpha", 0.0),
+        ("marker_shared_sampling", 0.0),
+        ("marker_amplification_sd", -0.1),
+        ("hop_rate_max", 1.0),
+        ("swap_ratio", 1.0),
         ("max_read_nt", 10),
     ],
 )
