@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 DEMO   ?= nadir-demo
 JOBS   ?= 2
 
-.PHONY: help demo test test-slow lint fix wheel-test bench lock clean
+.PHONY: help demo test test-slow lint fix wheel-test lock clean
 
 help:          ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14

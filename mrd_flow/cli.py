@@ -9,7 +9,6 @@ import typer
 if TYPE_CHECKING:
     from mrd_flow.call import FlowCalls
     from mrd_flow.evidence import FlowEvidence
-    from pipeline.model import Sample
 
 __all__ = ["app"]
 
@@ -88,10 +87,20 @@ def mrd(
     from mrd_flow.panel import load_panel
     from mrd_flow.read import read_tubes
     from pipeline.formats.atomic import canonical_json, write_json
+    from pipeline.formats.single_sample import single_sample
+    from pipeline.model import Assay
 
     settings = FlowSettings()
     template = load_panel(panel)
-    sample = _sample(tubes, template.name, patient, timepoint, collected_on, material)
+    sample = single_sample(
+        Assay.FLOW,
+        tubes,
+        panel=template.name,
+        patient=patient,
+        timepoint=timepoint,
+        collected_on=collected_on.date().isoformat(),
+        material=material,
+    )
     evidence, _ = read_tubes(sample, template, settings)
     calls = call_patient([evidence], settings=settings)
     document = _document(evidence, calls)
@@ -166,33 +175,6 @@ def simulate(
             err=True,
         )
     typer.echo(f"{len(truths)} tube(s) and truth.json written to {out}", err=True)
-
-
-def _sample(
-    tubes: list[Path], panel: str, patient: str, timepoint: str, collected_on: datetime, material: str
-) -> "Sample":
-    """A sample outside any batch: study ``single``, with placeholders where nothing was given."""
-    from pipeline.errors import UsageError
-    from pipeline.model import Assay, Material, Sample, is_identifier, looks_personal
-
-    for option, text in (("--patient", patient), ("--timepoint", timepoint)):
-        if not is_identifier(text) or looks_personal(text):
-            raise UsageError(
-                f"{option} is not a pseudonym or code. Expected: 1 to 32 letters, digits, '-' or '_', "
-                "and nothing like a name, a date or a national number"
-            )
-    if material not in tuple(Material):
-        raise UsageError(f"--material is none of {', '.join(Material)}")
-    return Sample(
-        study_id="single",
-        patient_id=patient,
-        timepoint=timepoint,
-        collected_on=collected_on.date(),
-        material=Material(material),
-        assay=Assay.FLOW,
-        panel=panel,
-        files=tuple(tubes),
-    )
 
 
 def _document(evidence: "FlowEvidence", calls: "FlowCalls") -> dict[str, Any]:

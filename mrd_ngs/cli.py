@@ -66,6 +66,30 @@ Json = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
 
 
 @app.command()
+def annotate(
+    reads: Reads,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="X.airr.tsv[.gz]", help="AIRR Rearrangement table.", show_default=False
+        ),
+    ],
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Batches annotated at once.")] = 1,
+) -> None:
+    """Annotate every read, on either strand: V, D, J, junction, alignments, as an AIRR table."""
+    from mrd_ngs.annotate import write_airr
+    from mrd_ngs.germline import load_germline
+    from pipeline.formats.fastq import read_fastq
+
+    named = ((read.name, read.sequence) for read in read_fastq(reads))
+    count = write_airr(out, named, load_germline(), threads=threads)
+    _say(
+        f"{count.rearrangements:,} of {count.reads:,} reads carry a rearrangement, "
+        f"{count.junctions:,} a junction; written to {out}"
+    )
+
+
+@app.command()
 def index(
     reads: Reads,
     out: Annotated[
@@ -343,32 +367,16 @@ def _sample(
     collected_on: str,
     material: str,
 ) -> "Sample":
-    """A sample outside any batch: study ``single``, with placeholders where nothing was given."""
-    from datetime import date
+    from pipeline.formats.single_sample import single_sample
+    from pipeline.model import Assay
 
-    from pipeline.errors import UsageError
-    from pipeline.model import Assay, Material, Sample, is_identifier, looks_personal
-
-    for option, text in (("--patient", patient), ("--timepoint", timepoint)):
-        if not is_identifier(text) or looks_personal(text):
-            raise UsageError(
-                f"{option} is not a pseudonym or code. Expected: 1 to 32 letters, digits, '-' or '_', "
-                "and nothing like a name, a date or a national number"
-            )
-    if material not in tuple(Material):
-        raise UsageError(f"--material is none of {', '.join(Material)}")
-    try:
-        day = date.fromisoformat(collected_on)
-    except ValueError as error:
-        raise UsageError("--collected-on is not a date. Expected: YYYY-MM-DD") from error
-    return Sample(
-        study_id="single",
-        patient_id=patient,
+    return single_sample(
+        Assay.NGS,
+        [reads] if mates is None else [reads, mates],
+        patient=patient,
         timepoint=timepoint,
-        collected_on=day,
-        material=Material(material),
-        assay=Assay.NGS,
-        files=(reads,) if mates is None else (reads, mates),
+        collected_on=collected_on,
+        material=material,
         cells=cells,
         dna_ng=dna_ng,
         spike_ins=spike_ins,
