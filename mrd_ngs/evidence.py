@@ -12,11 +12,9 @@ __all__ = [
     "UNVERIFIED",
     "DistinctReads",
     "Library",
-    "MateMerging",
     "NgsSettings",
     "ReadFate",
     "SpikeIn",
-    "UmiCounting",
     "reverse_complement",
 ]
 
@@ -27,12 +25,6 @@ UNVERIFIED = (
 """Defaults in use here that no published text confirmed."""
 
 
-_CHOICES = {
-    "mates_unmerged": ("drop", "first", "second"),
-    "primer_action": ("trim", "require"),
-    "umi_source": ("none", "name", "first", "second"),
-}
-_IUPAC = frozenset("ACGTRYSWKMBDHVN")
 _COMPLEMENT = bytes.maketrans(b"ACGTN", b"TGCAN")
 
 
@@ -80,23 +72,6 @@ class NgsSettings:
     suspected exchange. A negative control has at most ``negative_control_max_share`` of a
     typical sample's reads; no sequence of a polyclonal one more than ``polyclonal_max_share``.
 
-    Mates, primers, UMIs. All of it is off for single reads unless it is asked for; lists are
-    written with commas, sequences in IUPAC codes from 5' to 3'. Mates are merged where they
-    overlap in ``mates_min_overlap_nt`` with at most ``mates_max_mismatch_rate`` mismatches;
-    of the others ``mates_unmerged`` says whether to ``drop`` them or to keep the ``first`` or
-    ``second`` read (that on the J side). ``primers_first`` and ``primers_second`` are looked for at
-    the start of a mate (single reads are first mates), at most ``primer_max_offset_nt``
-    from it, and ``adapters_first`` and ``adapters_second`` behind the insert, whole or cut
-    off by the end of the read (at least ``adapter_min_overlap_nt``), with at most
-    ``trim_max_mismatch_rate`` mismatches. ``primer_action`` ``trim`` removes what is found,
-    ``require`` also drops reads without it.
-
-    ``umi_source`` is ``name`` (field ``umi_name_field`` of the read's name, split at
-    ``umi_name_delimiter``; -1 is the last), ``first`` or ``second`` (the first
-    ``umi_length_nt`` bases of that mate, followed by ``umi_anchor`` where there is one), or
-    ``none``. Reads with one UMI and sequences within ``umi_family_mismatch_rate`` are a
-    family, hence one molecule; families below ``umi_min_family_reads`` are dropped.
-
     Raises
     ------
     ValueError
@@ -134,25 +109,6 @@ class NgsSettings:
     swap_ratio: float = 10.0
     negative_control_max_share: float = 0.01
     polyclonal_max_share: float = 0.05
-    # mates, primers and adapters, UMIs
-    mates_min_overlap_nt: int = 20
-    mates_max_mismatch_rate: float = 0.2
-    mates_unmerged: str = "drop"
-    primers_first: str = ""
-    primers_second: str = ""
-    primer_action: str = "trim"
-    primer_max_offset_nt: int = 0
-    adapters_first: str = ""
-    adapters_second: str = ""
-    adapter_min_overlap_nt: int = 5
-    trim_max_mismatch_rate: float = 0.1
-    umi_source: str = "none"
-    umi_length_nt: int = 8
-    umi_anchor: str = ""
-    umi_name_delimiter: str = ":"
-    umi_name_field: int = -1
-    umi_family_mismatch_rate: float = 0.05
-    umi_min_family_reads: int = 1
 
     def __post_init__(self) -> None:
         for name in (
@@ -197,35 +153,6 @@ class NgsSettings:
             raise ValueError("denoise_safety must be at least 1")
         if self.max_read_nt < self.min_read_nt:
             raise ValueError("max_read_nt must not be below min_read_nt")
-        self._check_mending()
-
-    def _check_mending(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}")
-        for name in ("primers_first", "primers_second", "adapters_first", "adapters_second"):
-            if any(
-                not s or set(s.upper()) - _IUPAC
-                for s in getattr(self, name).split(",")
-                if getattr(self, name)
-            ):
-                raise ValueError(f"{name} must hold nucleotide codes, separated by commas")
-        if set(self.umi_anchor.upper()) - _IUPAC:
-            raise ValueError("umi_anchor must hold nucleotide codes")
-        for name in ("mates_max_mismatch_rate", "trim_max_mismatch_rate", "umi_family_mismatch_rate"):
-            if not 0 <= getattr(self, name) < 0.5:
-                raise ValueError(f"{name} must lie in [0, 0.5)")
-        if self.mates_min_overlap_nt < 10:
-            raise ValueError("mates_min_overlap_nt must be at least 10: shorter overlaps occur by chance")
-        if not 1 <= self.umi_length_nt <= 24:
-            raise ValueError("umi_length_nt must lie in [1, 24]")
-        if self.primer_max_offset_nt < 0:
-            raise ValueError("primer_max_offset_nt cannot be negative")
-        for name in ("adapter_min_overlap_nt", "umi_min_family_reads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        if not self.umi_name_delimiter:
-            raise ValueError("umi_name_delimiter cannot be empty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,52 +236,13 @@ class ReadFate:
     reads: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MateMerging:
-    """How the mates of a library overlap.
-
-    ``pairs`` read and ``merged``, of these ``dovetailed`` (insert shorter than a read);
-    5 %, 50 % and 95 % of the merged overlap in at most ``overlap_low_nt``,
-    ``overlap_median_nt`` and ``overlap_high_nt``; ``mismatch_rate`` of the overlaps' columns.
-    """
-
-    pairs: int
-    merged: int
-    dovetailed: int
-    overlap_low_nt: int
-    overlap_median_nt: int
-    overlap_high_nt: int
-    mismatch_rate: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UmiCounting:
-    """How UMIs turned reads into molecules.
-
-    ``umis_possible`` is 4^L; ``families`` counted, after ``umis_merged`` were found to be
-    misread UMIs of another; ``molecules`` is their number corrected for molecules that
-    drew the same UMI; ``saturated_sequences`` used every UMI, so theirs is a lower bound.
-    ``reads_corrected`` differed from their family's consensus.
-    """
-
-    umis_possible: int
-    families: int
-    umis_merged: int
-    molecules: int
-    saturated_sequences: int
-    reads_corrected: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Library:
     """One sequenced sample, reduced to what calling needs.
 
     ``spike_in_reads`` carry a spike-in, with at most two errors in it; ``reads`` are all the
-    others that are long enough. ``fates`` says what became of every read (of every pair,
-    for mates); their sum is ``input_reads``. ``counted`` says what the counts of ``reads``
-    and ``spike_in_reads`` are: ``reads``, or ``umi_families``, that is molecules, so that
-    calibration gives molecules per template. ``merging`` and ``umis`` are None where there
-    were no mates or UMIs.
+    others that are long enough. ``fates`` says what became of every read; their sum is
+    ``input_reads``.
     """
 
     sample: Sample
@@ -364,9 +252,6 @@ class Library:
     input_reads: int
     fates: tuple[ReadFate, ...]
     input_sha256: str
-    counted: str = "reads"
-    merging: MateMerging | None = None
-    umis: UmiCounting | None = None
 
 
 def reverse_complement(sequence: bytes) -> bytes:
