@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   ?= nadir-demo
 JOBS   ?= 2
+# Part of the installation: numba keeps what it compiled beside the package, for every later run.
+COMPILE = from mrd_ngs.annotate import annotate_sequences; from mrd_ngs.germline import load_germline; \
+          annotate_sequences(['ACGT' * 60], load_germline())
 
 .PHONY: help demo test test-slow lint fix wheel-test lock clean
 
@@ -15,6 +18,8 @@ $(VENV)/.runtime: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "compiling the annotation kernels (once, about half a minute)"
+	$(BIN)/python -c "$(COMPILE)"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.runtime requirements-test.txt
