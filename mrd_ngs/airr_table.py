@@ -70,7 +70,7 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(("junction_length", "junction_aa_length", "np1_length", "np2_length"), _INTEGER),
     "germline_database": _TEXT,
 }
-_READS_AT_ONCE, _BASES_AT_ONCE = 10_000, 8_000_000
+_READS_AT_ONCE, _BASES_AT_ONCE = 2_000, 8_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +110,8 @@ def write_airr(
 
     Notes
     -----
-    Memory does not grow with the number of reads: some 100 MB a thread, more where single
-    reads are longer than a megabase.
+    Memory does not grow with the number of reads: 200 MB in all on one thread, measured with
+    200,000 reads of 275 bases.
     """
     counts = np.zeros(3, dtype=np.int64)
     with replacing(path) as temporary, _output(temporary, path.suffix == ".gz") as file:
@@ -154,7 +154,7 @@ def airr_frame(reads: Iterable[tuple[str, bytes]], germline: GermlineSet) -> "pd
     return frame
 
 
-def airr_lines(found: Annotations, ids: Sequence[str], germline: GermlineSet) -> bytes:
+def airr_lines(found: Annotations, ids: Sequence[str], germline: GermlineSet) -> memoryview:
     """Annotations as lines of an AIRR table, without the header; reads without one have no line."""
     from mrd_ngs.airr_kernels import write_rows
 
@@ -171,7 +171,7 @@ def airr_lines(found: Annotations, ids: Sequence[str], germline: GermlineSet) ->
         d.table, *names.d,
         j.codes, j.table, *names.j, names.database,
     )  # fmt: skip
-    return out[:end].tobytes()
+    return memoryview(out[:end])  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -212,6 +212,7 @@ def _joined(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64
 
 
 _Batch = tuple[list[str], list[bytes]]
+_Lines = tuple[memoryview, NDArray[np.int64]]  # of the table; reads, rearrangements, junctions
 
 
 def _batches(reads: Iterable[tuple[str, bytes]]) -> Iterator[_Batch]:
@@ -229,9 +230,7 @@ def _batches(reads: Iterable[tuple[str, bytes]]) -> Iterator[_Batch]:
         yield ids, sequences
 
 
-def _in_order(
-    batches: Iterator[_Batch], germline: GermlineSet, threads: int
-) -> Iterator[tuple[bytes, NDArray[np.int64]]]:
+def _in_order(batches: Iterator[_Batch], germline: GermlineSet, threads: int) -> Iterator[_Lines]:
     """Annotated batches in the order they came; at most two per thread are under way."""
     if threads <= 1:
         for batch in batches:
@@ -240,7 +239,7 @@ def _in_order(
     from collections import deque
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    under_way: deque[Future[tuple[bytes, NDArray[np.int64]]]] = deque()
+    under_way: deque[Future[_Lines]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for batch in batches:
             under_way.append(pool.submit(_annotated, batch, germline))
@@ -250,7 +249,7 @@ def _in_order(
             yield under_way.popleft().result()
 
 
-def _annotated(batch: _Batch, germline: GermlineSet) -> tuple[bytes, NDArray[np.int64]]:
+def _annotated(batch: _Batch, germline: GermlineSet) -> _Lines:
     from mrd_ngs.annotate_kernels import JUNCTION_START, KIND, NONE
 
     ids, sequences = batch

@@ -53,7 +53,7 @@ def annotate_sequences(sequences: Sequence[str], germline: GermlineSet) -> list[
         return []
     letters = [sequence.encode("ascii", errors="replace") for sequence in sequences]
     found = annotate_codes(*encode(letters), germline)
-    lines = iter(airr_lines(found, [""] * len(letters), germline).decode().splitlines())
+    lines = iter(str(airr_lines(found, [""] * len(letters), germline), "ascii").splitlines())
     columns = tuple(COLUMNS)
     return [
         None if kind == NONE else from_airr_line(columns, next(lines), start)

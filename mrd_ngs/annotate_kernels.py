@@ -42,8 +42,9 @@ MATCH, MISMATCH, GAP_OPEN, GAP_EXTEND = 2, -3, -12, -1
 CLIPPED, CLIPPED_NEAR_CYS, DEEP_FALL = 12, 6, 14  # what makes a straight V alignment doubtful
 CLIPPED_J, GAP_J = 8, 12  # the same for J, and the longest gap looked for in it
 GAP_REACH, BAND_MARGIN = 40, 8  # nt between diagonals that one V may use; cells beyond them
-FOLD_ROWS, FOLD_BANDS, FOLD_TRIALS = 512, 128, 4
+FOLD_ROWS, FOLD_BANDS, FOLD_TRIALS = 512, 128, 3
 SHORT_GAP = 9  # nt of a gap so near Cys104 that no word need lie behind it
+FOLD_VOTES = 4  # of the best diagonal, for a gapped alignment to be tried
 SECOND_DIAGONAL = 3  # votes that make a second diagonal worth a gapped alignment
 FALL_D = 8  # a D alignment is given up this far below its best score
 # Lowest scores at which a segment is believed. With a match at 2 and a mismatch at -3 a random
@@ -382,9 +383,9 @@ def straight_v(
         s, e, score, fall = best_stretch(alleles, a, frame, begin, CYS_AT + 3)
         late = s - begin >= CLIPPED
         short = stop - e >= CLIPPED_NEAR_CYS
-        if late or short or fall >= DEEP_FALL or best < counts[1, a]:
+        if most >= FOLD_VOTES and (late or short or fall >= DEEP_FALL or best < counts[1, a]):
             row[KIND] = DOUBTFUL
-            row[TRP] = short
+            row[TRP] = short  # until J is looked for, the place of Trp118 tells `folded_v` where the doubt is
         if late:
             start = s
             compare(frame, start, CYS_AT + 3, alleles, counts)
@@ -623,16 +624,23 @@ def folded_v(
             if votes[c + VOTE_PAD] >= SECOND_DIAGONAL:
                 low = min(low, c)
                 high = max(high, c)
+        alone = low == high
         if short:
             low = min(low, cys - SHORT_GAP)
             high = max(high, cys + SHORT_GAP)
-        elif low == high:
+        elif alone:
             continue
-        pack(read, bits)
-        sum_pieces(bits, votes, low, high, alleles, counts[0], total)
         begin = max(0, low - CYS_AT)
         end = min(length, high + 64)
         bands = high - low + 2 * BAND_MARGIN + 1
+        if alone:  # nothing but the end near Cys104 speaks for a gap: does the straight winner gain?
+            a = integer(ties[r, 0])
+            target = gene_codes[table[a, OFFSET] : table[a, OFFSET] + table[a, LENGTH]]
+            diagonal = low - table[a, ANCHOR] - BAND_MARGIN
+            if band_align(read, begin, end, target, diagonal, bands, scores, trace)[0] <= row[V_SCORE]:
+                continue
+        pack(read, bits)
+        sum_pieces(bits, votes, low, high, alleles, counts[0], total)
         best = first = integer(0)
         chosen = -1
         for trial in range(FOLD_TRIALS + 1):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrd_ngs import airr_kernels, annotate_kernels
 from mrd_ngs.annotate_kernels import CYS_AT, GAP_EXTEND, GAP_OPEN, GENE, MATCH, MISMATCH, PAD, VOTE_PAD, WORDS
+from mrd_ngs.annotation import Annotations, annotate_codes
 from mrd_ngs.annotation_tables import GermlineTables, germline_tables
 from mrd_ngs.germline import load_germline
 
@@ -412,3 +413,102 @@ def test_ratios_are_written_with_five_decimals(part: int, whole: int) -> None:
 
 def test_a_ratio_of_nothing_is_empty() -> None:
     assert airr_kernels.put_ratio(np.zeros(9, dtype=np.uint8), 2, 0, 0) == 2
+
+
+def heavy_reads(rng: np.random.Generator, tables: GermlineTables, number: int) -> list[NDArray[np.uint8]]:
+    """V cut and mutated, random bases, J; without gaps."""
+    reads = []
+    for _ in range(number):
+        v = mutated_v(rng, tables, int(rng.integers(190)), 0.08)[int(rng.integers(0, 150)) :]
+        offset, length = tables.j.table[rng.integers(7), :2]
+        j = tables.j.codes[offset + rng.integers(0, 9) : offset + length]
+        reads.append(np.concatenate([v, random_codes(rng, int(rng.integers(0, 30))), j]).astype(np.uint8))
+    return reads
+
+
+def annotated(reads: list[NDArray[np.uint8]]) -> Annotations:
+    offsets = np.concatenate([[0], np.cumsum([len(read) for read in reads])]).astype(np.int64)
+    return annotate_codes(np.concatenate(reads), offsets, load_germline())
+
+
+def plain_v(read: Sequence[int], gene: Sequence[int], gene_cys: int, cys: int) -> int:
+    """V's score at one place of Cys104: all bases up to its codon, and the best tail behind it."""
+    step = [
+        (g - gene_cys, MATCH if read[i] == base else MISMATCH)
+        for g, base in enumerate(gene)
+        if 0 <= (i := g - gene_cys + cys) < len(read) and read[i] < 4
+    ]
+    body = sum(score for place, score in step if place < 3)
+    behind = dict(step)
+    run = best = 0
+    for place in range(3, 64):
+        if place not in behind:
+            break
+        run += behind[place]
+        best = max(best, run)
+    return body + best
+
+
+def test_tied_v_are_the_alleles_of_the_best_plain_score(
+    rng: np.random.Generator, tables: GermlineTables
+) -> None:
+    k = annotate_kernels
+    reads = heavy_reads(rng, tables, 25)
+    found = annotated(reads)
+    compared = 0
+    for r, read in enumerate(reads):
+        row = found.rows[r]
+        whole_overlap = row[k.V_START] < k.CLIPPED or row[k.VG_START] < k.CLIPPED
+        if row[k.REV] or row[k.V_STEPS] != 1 or not whole_overlap:
+            continue
+        scores = [
+            plain_v(read.tolist(), allele(tables, a).tolist(), int(tables.v.table[a, 2]), int(row[k.CYS]))
+            for a in range(len(tables.v.names) - 1)
+        ]
+        best = [a for a, score in enumerate(scores) if score == max(scores)]
+        assert sorted(found.v_ties[r, : row[k.V_TIES]].tolist()) == best
+        compared += 1
+    assert compared >= 20
+
+
+def test_j_is_the_best_stretch_of_all_alleles_and_places(
+    rng: np.random.Generator, tables: GermlineTables
+) -> None:
+    k = annotate_kernels
+    reads = heavy_reads(rng, tables, 25)
+    found = annotated(reads)
+    genes = [tables.j.codes[o : o + n].tolist() for o, n in tables.j.table[:7, :2]]
+    for r, read in enumerate(reads):
+        row = found.rows[r]
+        assert (row[k.KIND], row[k.J_STEPS]) == (k.V_J, 1)
+        begin = max(int(row[k.CYS]) + 3, int(row[k.V_START]) + 1)
+        tail_of_read = read[begin:].tolist()
+        scores = []
+        for gene in genes:
+            padded = [4] * len(gene) + tail_of_read + [4] * len(gene)
+            diagonals = (padded[x : x + len(gene)] for x in range(len(padded) - len(gene) + 1))
+            scores.append(max(plain_stretch(part, gene, 0, len(gene))[0] for part in diagonals))
+        ties = sorted(found.j_ties[r, : row[k.J_TIES]].tolist())
+        assert ties == [a for a, score in enumerate(scores) if score == max(scores)]
+
+
+def test_stop_frame_and_productive_are_those_of_the_translated_read(
+    rng: np.random.Generator, tables: GermlineTables
+) -> None:
+    k = annotate_kernels
+    reads = heavy_reads(rng, tables, 150)
+    found = annotated(reads)
+    seen = Counter()
+    for r in range(len(reads)):
+        row = found.rows[r]
+        read = "".join("ACGTN"[c] for c in found.codes[found.offsets[r] : found.offsets[r + 1]])
+        if row[k.KIND] != k.V_J or row[k.V_STEPS] != 1 or row[k.JUNCTION_START] < 0:
+            continue
+        start = int(row[k.V_START]) + (int(row[k.CYS]) - int(row[k.V_START])) % 3
+        codons = [read[i : i + 3] for i in range(start, int(row[k.J_END]) - 2, 3)]
+        stop = any(codon in {"TAA", "TAG", "TGA"} for codon in codons)
+        in_frame = (row[k.JUNCTION_END] - row[k.JUNCTION_START]) % 3 == 0
+        assert (row[k.STOP], row[k.IN_FRAME], row[k.FRAMESHIFT]) == (stop, in_frame, 0)
+        assert row[k.PRODUCTIVE] == (in_frame and not stop)
+        seen[stop, bool(in_frame)] += 1
+    assert len(seen) == 4
