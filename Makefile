@@ -8,7 +8,7 @@ JOBS   ?= 2
 COMPILE = from mrd_ngs.annotate import annotate_sequences; from mrd_ngs.germline import load_germline; \
           annotate_sequences(['ACGT' * 60], load_germline())
 
-.PHONY: help demo test test-slow lint fix wheel-test lock clean
+.PHONY: help demo test test-slow lint fix wheel-test bench lock clean
 
 help:          ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ fix: $(VENV)/.test             ## let ruff mend what it can
 
 wheel-test: $(VENV)/.test      ## build the wheel, install it into an empty environment, run its demo
 	NADIR_WHEEL_TEST=1 $(BIN)/python -m pytest tests/test_wheel.py -m wheel
+
+bench: $(VENV)/.test           ## throughput of the annotation
+	$(BIN)/python tests/bench/bench_annotate.py
 
 lock:          ## remake the hash-locked requirement files (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group lock -o requirements.txt
