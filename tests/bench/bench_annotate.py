@@ -1,4 +1,4 @@
-"""Speed and accuracy of V(D)J annotation; reads/CPU second with start-up, one thread.
+"""Speed of V(D)J annotation; reads/CPU second with start-up, one thread.
 
     python tests/bench/bench_annotate.py [--reads 200000] [--json]
 

@@ -275,9 +275,8 @@ def test_killed_runs_end_in_the_bytes_of_an_unbroken_one(small_batch, done, tmp_
 
 def test_killed_worker_fails_its_task_and_the_next_run_completes_it(small_batch, done, tmp_path):
     out = tmp_path / "broken"
-    process = subprocess.Popen(
-        command(small_batch, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    one_worker = [*command(small_batch, out)[:-1], "1"]  # a second one could finish a task meanwhile
+    process = subprocess.Popen(one_worker, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     read_until(process, "tasks")  # the pool starts after this line
     deadline = time.monotonic() + 20
     while not (workers := workers_of(process.pid)) and time.monotonic() < deadline:
