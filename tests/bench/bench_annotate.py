@@ -5,8 +5,8 @@
 Throughput: simA20k repeated with three random bases changed in each read, so that all are
 distinct, from FASTQ to a full AIRR table, in a process of its own (user + system seconds of
 the kernel's accounting, interpreter start and loading of compiled kernels included; they
-are compiled and cached by a first, untimed run). Accuracy: as in
-``tests/mrd_ngs/test_annotate_reference.py``, printed as numbers.
+are compiled and cached by a first, untimed run). No peer is run here yet; accuracy is
+asserted in ``tests/mrd_ngs/test_annotate_reference.py``.
 """
 
 import argparse
