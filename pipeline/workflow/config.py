@@ -6,17 +6,14 @@ must not be a silent default.
 """
 
 import dataclasses
-import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
-from pipeline.errors import ConfigRefused, UsageError, printable
-from pipeline.formats.digest import sha256_bytes
+from pipeline.errors import UsageError
 from pipeline.formats.shipped import shipped_config, shipped_names
+from pipeline.formats.toml_tables import TableReader, is_number, read_toml
 from pipeline.model import Assay, is_identifier
 
 __all__ = [
@@ -104,7 +101,7 @@ def shipped_panels() -> dict[str, int]:
     2
     """
     names = shipped_names("panels")
-    return {name: len(_tables(shipped_config(name, "panels"))[0]["tubes"]) for name in names}
+    return {name: len(read_toml(shipped_config(name, "panels"))[0]["tubes"]) for name in names}
 
 
 def load_config(path: Path | None = None, *, assays: Mapping[Assay, type] | None = None) -> Config:
@@ -129,11 +126,11 @@ def load_config(path: Path | None = None, *, assays: Mapping[Assay, type] | None
     >>> load_config().timepoint_codes
     ('BASE', 'DRD1', 'IND', 'PBSC', 'ASCT', 'CONS', 'MNT1Y', 'MNT2Y')
     """
-    default = _tables(shipped_config("default"))[0]
+    default = read_toml(shipped_config("default"))[0]
     source = shipped_config("default") if path is None else Path(path)
-    tables, digest = _tables(source)
+    tables, digest = read_toml(source)
     types = settings_types() if assays is None else assays
-    reader = _Reader(source)
+    reader = _StudyReader(source)
     known = ("study", "clinical", *types)
     reader.only(tables, known, "")
     study = {**default["study"], **reader.table(tables, "study")}
@@ -173,47 +170,14 @@ def settings_from_json(assay: Assay, values: Mapping[str, Any]) -> Any:
     ConfigRefused
         If they are not its settings.
     """
-    reader = _Reader(Path("task.json"))
+    reader = TableReader(Path("task.json"))
     settings = reader.record(settings_types()[assay], dict(values), f"{assay}.")
     reader.raise_if_refused()
     return settings
 
 
-class _Reader:
-    """Collects everything wrong with one file, so that it is all said at once."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._causes: list[str] = []
-
-    def refuse(self, key: str, cause: str) -> None:
-        self._causes.append(f"{printable(key)} {printable(cause)}")
-
-    def raise_if_refused(self) -> None:
-        if self._causes:
-            raise ConfigRefused("; ".join(self._causes), path=self._path)
-
-    def only(self, table: Mapping[str, Any], known: Sequence[str], prefix: str) -> None:
-        for key in table:
-            if key not in known:
-                near = get_close_matches(key, known, n=1)
-                hint = f" (did you mean '{near[0]}'?)" if near else f" (known: {', '.join(known)})"
-                self.refuse(f"{prefix}{key}", f"is not a known key{hint}")
-
-    def table(self, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
-        value = tables.get(name, {})
-        if isinstance(value, dict):
-            return value
-        self.refuse(name, "must be a table")
-        return {}
-
-    def text(self, value: Any, key: str, *, identifier: bool = False) -> str:
-        if not isinstance(value, str):
-            self.refuse(key, "must be text")
-            return ""
-        if identifier and not is_identifier(value):
-            self.refuse(key, "must be 1 to 32 letters, digits, '-' or '_'")
-        return value
+class _StudyReader(TableReader):
+    """Reads the study's own tables."""
 
     def timepoints(self, value: Any) -> tuple[StudyTimepoint, ...]:
         rows = value if isinstance(value, list) and value else None
@@ -234,7 +198,7 @@ class _Reader:
         return tuple(t for t in found if t is not None)
 
     def thresholds(self, value: Any) -> tuple[float, ...]:
-        good = isinstance(value, list) and value and all(_is_number(v) and 0 < v < 1 for v in value)
+        good = isinstance(value, list) and value and all(is_number(v) and 0 < v < 1 for v in value)
         if not good:
             self.refuse("study.thresholds", "must be a list of fractions between 0 and 1, such as [1e-5]")
             return ()
@@ -249,74 +213,7 @@ class _Reader:
         for field_ in dataclasses.fields(ClinicalTables):
             path = getattr(named, field_.name)
             if path is not None:
-                paths[field_.name] = self._path.parent / path
+                paths[field_.name] = self.path.parent / path
                 if not paths[field_.name].is_file():
                     self.refuse(f"clinical.{field_.name}", "names a file that is not there")
         return ClinicalTables(**paths)
-
-    def record(self, record_type: type, table: Mapping[str, Any], prefix: str) -> Any:
-        """A dataclass from a table; None where it is refused."""
-        names = [f.name for f in dataclasses.fields(record_type)]
-        self.only(table, names, prefix)
-        hints = get_type_hints(record_type)
-        before = len(self._causes)
-        values = {k: self._value(hints[k], v, f"{prefix}{k}") for k, v in table.items() if k in names}
-        if len(self._causes) > before:
-            return None
-        try:
-            return record_type(**values)
-        except ValueError as error:
-            self.refuse(prefix.rstrip("."), f"is impossible: {error}")
-            return None
-
-    def _value(self, hint: Any, value: Any, key: str) -> Any:
-        if hint is float and _is_number(value):
-            return float(value)
-        if hint == Path | None and (value is None or isinstance(value, str)):
-            return None if value is None else Path(value)
-        if (
-            isinstance(hint, type)
-            and isinstance(value, hint)
-            and (hint is bool or not isinstance(value, bool))
-        ):
-            return value
-        self.refuse(key, f"must be {_WORDS.get(hint, 'text')}, not {type(value).__name__}")
-        return None
-
-
-_WORDS: dict[Any, str] = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _tables(path: Path) -> tuple[dict[str, Any], str]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigRefused(f"cannot be read ({error.strerror})", path=path) from error
-    try:
-        return tomllib.loads(raw.decode("utf-8-sig")), sha256_bytes(raw)
-    except UnicodeDecodeError as error:
-        raise ConfigRefused("is not UTF-8 text", path=path, remedy="save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise _not_toml(path, str(error), raw) from error
-
-
-def _not_toml(path: Path, message: str, raw: bytes) -> ConfigRefused:
-    """The refusal of a file with a syntax error, at its place."""
-    # Python 3.11 to 3.13 state the place in the message only.
-    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
-    cause = printable(message[: place.start()] if place else message)
-    line = int(place[1]) if place and place[1] else raw.count(b"\n") + 1
-    remedy = None
-    if "\\" in message or "escape" in message:
-        remedy = "write paths with / or between single quotes"
-    return ConfigRefused(
-        f"is not TOML: {cause}",
-        path=path,
-        line=line,
-        column=place[2] if place and place[2] else None,
-        remedy=remedy,
-    )
