@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mrd_ngs.cli import app
-from pipeline.errors import DamagedFile, GateFailed, InputRefused, UsageError
+from pipeline.errors import ConfigRefused, DamagedFile, GateFailed, InputRefused, UsageError
 from pipeline.formats.records import from_json
 from pipeline.model import Marker, MrdResult, Status
 
@@ -253,3 +253,21 @@ def test_help_names_every_option_in_words(command: str) -> None:
     assert run.exit_code == 0
     assert "--out" in run.stdout
     assert "--json" in run.stdout
+
+
+def test_a_studys_run_choices_are_honoured(folder: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "study.toml", tmp_path / "m.json"
+    config.write_text("[study]\nid = 'S'\n[ngs]\nmarker_min_share = 0.999\n")
+    given = ("index", folder / "baseline.fastq.gz", "--out", out, "--spike-ins", folder / "spike_ins.tsv")
+    assert nadir_ngs(*given, "--cells", 6000, "--config", config).exit_code == 0
+    document = json.loads(out.read_text())
+    assert document["settings"]["marker_min_share"] == 0.999
+    assert not any(marker["taken"] for marker in document["markers"])
+
+
+def test_an_unknown_run_choice_is_refused_with_the_nearest(folder: Path, tmp_path: Path) -> None:
+    config = tmp_path / "study.toml"
+    config.write_text("[ngs]\nmarker_min_shares = 0.1\n")
+    given = ("index", folder / "baseline.fastq.gz", "--out", tmp_path / "m.json", "--config", config)
+    with pytest.raises(ConfigRefused, match=r"ngs\.marker_min_shares.*did you mean 'marker_min_share'"):
+        nadir_ngs(*given)

@@ -1,0 +1,140 @@
+"""What the commands of ``nadir ngs`` have in common: arguments, the sample they make, what they print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mrd_ngs.evidence import Library, NgsSettings
+    from pipeline.model import Sample
+
+__all__ = [
+    "NO_DATE",
+    "CellCount",
+    "CollectedOn",
+    "ConfigFile",
+    "DnaNg",
+    "Json",
+    "MaterialName",
+    "Mates",
+    "Patient",
+    "Reads",
+    "SpikeIns",
+    "Timepoint",
+    "reads_of",
+    "sample_of",
+    "say",
+    "settings_of",
+    "write_document",
+]
+
+NO_DATE = "1900-01-01"
+
+Reads = Annotated[
+    Path,
+    typer.Argument(
+        metavar="READS",
+        help="FASTQ, plain or gzip: merged or single reads, or first mates.",
+        show_default=False,
+    ),
+]
+Mates = Annotated[
+    Path | None,
+    typer.Argument(metavar="[MATES]", help="Second mates, where reads are paired.", show_default=False),
+]
+SpikeIns = Annotated[
+    Path | None,
+    typer.Option(
+        "--spike-ins",
+        metavar="S.tsv",
+        help="Known templates in the sample, tab-separated: name, sequence, copies. "
+        "Without them reads cannot be turned into cells.",
+    ),
+]
+CellCount = Annotated[
+    int | None, typer.Option("--cells", min=1, metavar="N", help="Nucleated cells put into the assay.")
+]
+DnaNg = Annotated[
+    float | None,
+    typer.Option(
+        "--dna-ng", min=0.0, metavar="NG", help="DNA put into the assay; used where cells are unknown."
+    ),
+]
+Patient = Annotated[str, typer.Option("--patient", metavar="ID", help="Pseudonym written into the result.")]
+Timepoint = Annotated[str, typer.Option("--timepoint", metavar="CODE", help="Code written into the result.")]
+CollectedOn = Annotated[
+    str,
+    typer.Option(
+        "--collected-on",
+        metavar="YYYY-MM-DD",
+        help="Date written into the result; 1900-01-01 stands for not given.",
+    ),
+]
+MaterialName = Annotated[
+    str,
+    typer.Option(
+        "--material",
+        help="bone_marrow, peripheral_blood, plasma or stem_cell_product; written into the result.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="C.toml", help="A study's configuration; its table 'ngs' is read."),
+]
+
+
+def settings_of(config: Path | None) -> "NgsSettings":
+    """The run choices of a configuration, or the defaults."""
+    from mrd_ngs.evidence import NgsSettings
+    from pipeline.formats.toml_tables import read_settings
+
+    return read_settings(config, "ngs", NgsSettings)
+
+
+def sample_of(
+    reads: Path,
+    mates: Path | None,
+    spike_ins: Path | None,
+    cells: int | None,
+    dna_ng: float | None,
+    patient: str,
+    timepoint: str,
+    collected_on: str,
+    material: str,
+) -> "Sample":
+    """A sample outside a batch."""
+    from pipeline.formats.single_sample import single_sample
+    from pipeline.model import Assay
+
+    return single_sample(
+        Assay.NGS,
+        [reads] if mates is None else [reads, mates],
+        patient=patient,
+        timepoint=timepoint,
+        collected_on=collected_on,
+        material=material,
+        cells=cells,
+        dna_ng=dna_ng,
+        spike_ins=spike_ins,
+    )
+
+
+def reads_of(library: "Library") -> dict[str, int]:
+    """What became of the reads."""
+    return {"input": library.input_reads, **{fate.fate: fate.reads for fate in library.fates}}
+
+
+def write_document(out: Path, document: dict[str, Any], json_output: bool) -> None:
+    """Write a JSON file, and print it where asked to."""
+    from pipeline.formats.atomic import canonical_json, write_json
+
+    write_json(out, document)
+    if json_output:
+        typer.echo(canonical_json(document), nl=False)
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    typer.echo(text, err=True)
