@@ -39,6 +39,14 @@ def annotate(
             "--out", metavar="X.airr.tsv[.gz]", help="AIRR Rearrangement table.", show_default=False
         ),
     ],
+    germline: Annotated[
+        Path | None,
+        typer.Option(
+            "--germline",
+            metavar="DIR",
+            help="Your own V, D and J alleles as FASTA files, with or without IMGT gaps; else OGRDB's.",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Batches annotated at once.")] = 1,
 ) -> None:
     """Annotate every read, on either strand: V, D, J, junction, alignments, as an AIRR table."""
@@ -47,7 +55,7 @@ def annotate(
     from pipeline.formats.fastq import read_fastq
 
     named = ((read.name, read.sequence) for read in read_fastq(reads))
-    count = write_airr(out, named, load_germline(), threads=threads)
+    count = write_airr(out, named, load_germline(germline), threads=threads)
     say(
         f"{count.rearrangements:,} of {count.reads:,} reads carry a rearrangement, "
         f"{count.junctions:,} a junction; written to {out}"

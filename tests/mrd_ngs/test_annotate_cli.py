@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mrd_ngs.cli import app
+from mrd_ngs.germline import load_germline
+from pipeline.errors import InputRefused
 
 BASELINE = Path(__file__).resolve().parents[2] / "test_data" / "ngs" / "baseline.fastq.gz"
 
@@ -31,3 +33,20 @@ def test_bytes_do_not_depend_on_threads(tmp_path):
         )
         assert ended.exit_code == 0, ended.output
     assert (tmp_path / "1.tsv").read_bytes() == (tmp_path / "2.tsv").read_bytes()
+
+
+def test_a_germline_set_of_ones_own(tmp_path):
+    packaged = load_germline()
+    genes = [g for g in (*packaged.v, *packaged.j) if g.name.startswith(("IGHV3-23*01", "IGHJ"))]
+    folder = tmp_path / "germline"
+    folder.mkdir()
+    (folder / "own.fasta").write_text("".join(f">{g.name}\n{g.sequence}\n" for g in genes))
+    out = tmp_path / "x.tsv"
+    given = ["annotate", str(BASELINE), "--out", str(out), "--germline", str(folder)]
+    ended = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    table = pd.read_csv(out, sep="\t", dtype=str, keep_default_na=False)
+    assert set(table["v_call"]) == {"IGHV3-23*01"}
+    assert len(table) > 100
+    with pytest.raises(InputRefused, match="no germline file"):
+        CliRunner().invoke(app, [*given[:4], "--germline", str(tmp_path / "none")], catch_exceptions=False)
