@@ -1,1 +1,1 @@
-"""Response, staging, endpoints. No code yet."""
+"""Response, staging and endpoints from tables that others have read."""
