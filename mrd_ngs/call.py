@@ -1,9 +1,11 @@
 """Evidence of a patient's libraries to results; opens no file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from mrd_ngs.denoise import substitution_rate
 from mrd_ngs.denominator import nucleated_cells
+from mrd_ngs.drift import Baseline, look_around, surroundings
 from mrd_ngs.evidence import Library, NgsSettings
 from mrd_ngs.index_clone import index_markers
 from mrd_ngs.joint import Observation, estimate_clone
@@ -78,8 +80,8 @@ def call_patient(libraries: Sequence[Library], *, settings: NgsSettings, baselin
     if not baselines:
         results = tuple(_no_marker(library, Reason.NO_BASELINE) for library in ordered)
         return NgsCalls(results=results, markers=(), tracks=())
-    markers = _first_with_taken(baselines, settings)
-    return call_markers(ordered, markers, settings=settings)
+    first, markers = _first_with_taken(baselines, settings)
+    return call_markers(ordered, markers, settings=settings, baseline=first)
 
 
 def call_markers(
@@ -88,6 +90,7 @@ def call_markers(
     *,
     settings: NgsSettings,
     hopped: Mapping[tuple[str, str], float] | None = None,
+    baseline: Library | None = None,
 ) -> NgsCalls:
     """Follow given markers, those that are taken, through libraries.
 
@@ -102,6 +105,10 @@ def call_markers(
     hopped
         Reads expected from other samples of the run, by the library's ``input_sha256`` and
         the marker's ``target_id``, as `mrd_ngs.run_control` finds them; 0 where not given.
+    baseline
+        The library in which the markers were found. Near sequences are looked up there, and
+        told from the clone's descendants by the bases beyond the window. Without it the clone's
+        own reads in each library serve, where it is called.
 
     Returns
     -------
@@ -118,12 +125,17 @@ def call_markers(
     results: list[MrdResult] = []
     found = [
         [
-            track_marker(
+            _with_neighbours(
+                track_marker(
+                    library,
+                    marker,
+                    settings,
+                    markers=len(taken),
+                    hopped_reads=(hopped or {}).get((library.input_sha256, marker.target_id), 0.0),
+                ),
                 library,
-                marker,
+                baseline,
                 settings,
-                markers=len(taken),
-                hopped_reads=(hopped or {}).get((library.input_sha256, marker.target_id), 0.0),
             )
             for marker in taken
         ]
@@ -164,14 +176,36 @@ def _order(library: Library) -> tuple[object, ...]:
     )
 
 
-def _first_with_taken(baselines: Sequence[Library], settings: NgsSettings) -> tuple[Marker, ...]:
+def _with_neighbours(
+    track: Track, library: Library, baseline: Library | None, settings: NgsSettings
+) -> Track:
+    """A track with the sequences near its marker sorted; none of them enters the result."""
+    window = track.marker.sequence.encode()
+    clone = None if baseline is None else surroundings(baseline.reads, window)
+    if clone is None and track.is_called:
+        clone = surroundings(library.reads, window)
+    known = None
+    if baseline is not None:
+        known = Baseline(reads=baseline.reads, error_rate=substitution_rate(baseline, settings))
+    return replace(
+        track,
+        neighbourhood=look_around(
+            library.reads, window, settings, calibration=track.calibration, clone=clone, baseline=known
+        ),
+    )
+
+
+def _first_with_taken(
+    baselines: Sequence[Library], settings: NgsSettings
+) -> tuple[Library, tuple[Marker, ...]]:
     ranked = sorted(baselines, key=lambda b: b.sample.material is not Material.BONE_MARROW)
-    looked_at = [index_markers(ranked[0], settings)]
-    for library in ranked[1:]:
-        if any(marker.taken for marker in looked_at[-1]):
-            break
-        looked_at.append(index_markers(library, settings))
-    return next((m for m in looked_at if any(marker.taken for marker in m)), looked_at[0])
+    looked_at: list[tuple[Library, tuple[Marker, ...]]] = []
+    for library in ranked:
+        markers = index_markers(library, settings)
+        if any(marker.taken for marker in markers):
+            return library, markers
+        looked_at.append((library, markers))
+    return looked_at[0]
 
 
 def _results(

@@ -12,31 +12,37 @@ __all__ = [
     "UNVERIFIED",
     "DistinctReads",
     "Library",
+    "MateMerging",
     "NgsSettings",
     "ReadFate",
     "SpikeIn",
+    "Trimming",
+    "UmiCounting",
     "reverse_complement",
 ]
 
 UNVERIFIED = (
-    "marker rule: at least 5 % of the reads of its locus",
     "6.6 pg DNA a diploid cell (read in secondary sources only)",
+    "own choices: spread of amplification between markers, limits of the run control, safety of denoising",
 )
-"""Defaults in use here that no published text confirmed."""
+"""Defaults in use here that no published text confirmed; marker rules name their own."""
 
 
 _COMPLEMENT = bytes.maketrans(b"ACGTN", b"TGCAN")
+_CHOICES = {
+    "mates_unmerged": ("drop", "first", "second"),
+    "primer_action": ("trim", "require"),
+    "umi_source": ("none", "name", "tag", "first", "second"),
+}
+_IUPAC = frozenset("ACGTRYSWKMBDHVN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NgsSettings:
     """Run choices of the sequencing assay; the defaults are those a batch without a table gets.
 
-    Marker rules. ``marker_min_share`` of the reads of its locus (5 %, EuroClonality-NGS as
-    recalled: **unverified**), ``marker_min_cell_fraction`` of nucleated cells (0.2 %),
-    ``marker_min_templates`` genome equivalents (40) and at most
-    ``marker_max_next_decade`` other sequences of the locus within the next decade of
-    frequency (5): the last three from the clonoSEQ technical text.
+    Marker rules. ``marker_rules`` is the name of a rule set that ships (``configs/marker_rules/``)
+    or the absolute path of a TOML file: thresholds with their sources (`mrd_ngs.marker_rules`).
 
     Window. The tracked window is the junction with ``window_flank_nt`` on either side, at
     least ``window_min_nt`` long. The junction holds what is unique to the clone; the
@@ -72,6 +78,28 @@ class NgsSettings:
     suspected exchange. A negative control has at most ``negative_control_max_share`` of a
     typical sample's reads; no sequence of a polyclonal one more than ``polyclonal_max_share``.
 
+    Mates. The second mate runs against the first. They are merged where they overlap in at
+    least ``mates_min_overlap_nt`` with a share of mismatches of at most
+    ``mates_max_mismatch_rate``; a pair that does not is dropped, or its ``first`` or
+    ``second`` mate kept as a single read (``mates_unmerged``).
+
+    Primers and adapters, lists written with commas, in IUPAC codes from 5' to 3'.
+    ``primers_first`` stand at the start of first mates and single reads, ``primers_second`` at
+    the start of second mates and, as their reverse complement, at the end of single reads;
+    each is looked for with its whole length at most ``primer_max_offset_nt`` from the end.
+    ``adapters_first`` and ``adapters_second`` are what a mate reads behind its insert, whole
+    or cut off by its end (then at least ``adapter_min_overlap_nt``). A share of
+    ``trim_max_mismatch_rate`` may mismatch. What is found is cut off; with ``primer_action``
+    ``require`` a read without one of the listed primers is lost.
+
+    UMIs (unique molecular identifiers, one random tag for each template). ``umi_source`` says
+    where they stand: ``name``, the last field of the read's name, split at
+    ``umi_delimiter``; ``tag``, a field ``RX:Z:`` in the comment behind the name; ``first``
+    or ``second``, the first ``umi_length_nt`` bases of that mate, followed by ``umi_spacer``
+    (IUPAC codes) where there is one. Reads of one UMI with a share of mismatches of at most
+    ``umi_family_mismatch_rate`` are a family, hence one molecule, and their consensus one
+    count; families of fewer than ``umi_min_family_reads`` reads are dropped.
+
     Raises
     ------
     ValueError
@@ -89,10 +117,7 @@ class NgsSettings:
     annotated_share_min: float = 2.5e-4
     annotated_sequences_max: int = 5000
     tail_sequences: int = 200
-    marker_min_share: float = 0.05
-    marker_min_cell_fraction: float = 0.002
-    marker_min_templates: float = 40.0
-    marker_max_next_decade: int = 5
+    marker_rules: str = "nadir_default"
     candidates_listed: int = 10
     # markers together
     marker_shared_sampling: float = 1.0
@@ -109,14 +134,32 @@ class NgsSettings:
     swap_ratio: float = 10.0
     negative_control_max_share: float = 0.01
     polyclonal_max_share: float = 0.05
+    # mates
+    mates_min_overlap_nt: int = 20
+    mates_max_mismatch_rate: float = 0.2
+    mates_unmerged: str = "drop"
+    # primers and adapters
+    primers_first: str = ""
+    primers_second: str = ""
+    primer_action: str = "trim"
+    primer_max_offset_nt: int = 0
+    adapters_first: str = ""
+    adapters_second: str = ""
+    adapter_min_overlap_nt: int = 5
+    trim_max_mismatch_rate: float = 0.1
+    # UMIs
+    umi_source: str = "none"
+    umi_length_nt: int = 8
+    umi_delimiter: str = ":"
+    umi_spacer: str = ""
+    umi_family_mismatch_rate: float = 0.05
+    umi_min_family_reads: int = 1
 
     def __post_init__(self) -> None:
         for name in (
             "background_alpha",
             "error_rate_min",
             "annotated_share_min",
-            "marker_min_share",
-            "marker_min_cell_fraction",
             "discordance_alpha",
             "error_rate_assumed",
             "denoise_alpha",
@@ -140,9 +183,10 @@ class NgsSettings:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        for name in ("window_flank_nt", "marker_min_templates", "marker_max_next_decade"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} cannot be negative")
+        if self.window_flank_nt < 0:
+            raise ValueError("window_flank_nt cannot be negative")
+        if self.marker_rules.endswith(".toml") and not self.marker_rules.startswith("/"):
+            raise ValueError("marker_rules must name a rule set that ships, or give an absolute path")
         if not 0 < self.marker_shared_sampling <= 1:
             raise ValueError("marker_shared_sampling must lie in (0, 1]")
         if not self.marker_amplification_sd >= 0:
@@ -153,6 +197,37 @@ class NgsSettings:
             raise ValueError("denoise_safety must be at least 1")
         if self.max_read_nt < self.min_read_nt:
             raise ValueError("max_read_nt must not be below min_read_nt")
+        self._check_preparation()
+
+    def _check_preparation(self) -> None:
+        """Mates, primers, adapters and UMIs."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}")
+        for name in ("primers_first", "primers_second", "adapters_first", "adapters_second"):
+            listed = getattr(self, name)
+            if listed and not all(_is_iupac(one) for one in listed.split(",")):
+                raise ValueError(f"{name} must hold nucleotide codes, separated by commas")
+        if self.umi_spacer and not _is_iupac(self.umi_spacer):
+            raise ValueError("umi_spacer must hold nucleotide codes")
+        for name in ("mates_max_mismatch_rate", "trim_max_mismatch_rate"):
+            if not 0 <= getattr(self, name) < 0.5:
+                raise ValueError(f"{name} must lie in [0, 0.5)")
+        if not 0 <= self.umi_family_mismatch_rate <= 0.1:
+            raise ValueError("umi_family_mismatch_rate must lie in [0, 0.1]")
+        if self.mates_min_overlap_nt < 10:
+            raise ValueError("mates_min_overlap_nt must be at least 10: shorter overlaps occur by chance")
+        if not 4 <= self.umi_length_nt <= 24:
+            raise ValueError("umi_length_nt must lie in [4, 24]")
+        if not 0 <= self.primer_max_offset_nt <= 1000:
+            raise ValueError("primer_max_offset_nt must lie in [0, 1000]")
+        for name in ("adapter_min_overlap_nt", "umi_min_family_reads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if not self.umi_delimiter or not self.umi_delimiter.isprintable():
+            raise ValueError("umi_delimiter must be printable characters, at least one")
+        if self.primer_action == "require" and not (self.primers_first or self.primers_second):
+            raise ValueError("primer_action is require, but no primers are listed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,13 +311,65 @@ class ReadFate:
     reads: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MateMerging:
+    """How the mates of a library overlap.
+
+    ``pairs`` were looked at (those whose UMI or primer was not found are not) and ``merged``,
+    of these ``dovetailed`` with an insert shorter than a read. ``mean_overlap_nt`` of the
+    merged; ``overlap_columns`` of them had a base in both mates, and ``mismatches`` of these
+    were settled by the better quality.
+    """
+
+    pairs: int
+    merged: int
+    dovetailed: int
+    mean_overlap_nt: float
+    overlap_columns: int
+    mismatches: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trimming:
+    """Reads (first mates, for pairs) and second mates from which something was cut.
+
+    ``primers_second`` of single reads are those found at their end.
+    """
+
+    primers_first: int
+    primers_second: int
+    adapters_first: int
+    adapters_second: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UmiCounting:
+    """How UMIs turned reads into molecules.
+
+    ``umis_possible`` is 4^length. ``families`` were counted, after ``umis_folded`` were found
+    to be misread UMIs; ``molecules`` is their number corrected for those that drew
+    the same UMI, ``saturated_sequences`` used every UMI, so that theirs is a lower bound.
+    ``reads_corrected`` differed from the consensus of their family.
+    """
+
+    umis_possible: int
+    families: int
+    umis_folded: int
+    molecules: int
+    saturated_sequences: int
+    reads_corrected: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Library:
     """One sequenced sample, reduced to what calling needs.
 
     ``spike_in_reads`` carry a spike-in, with at most two errors in it; ``reads`` are all the
-    others that are long enough. ``fates`` says what became of every read; their sum is
-    ``input_reads``.
+    others that are long enough. ``counted`` says what their counts are: ``reads``, or with
+    UMIs ``molecules``; both hold it alike, so calibration gives molecules per template then.
+    ``fates`` says what became of every read, whatever is counted; a pair of mates is one
+    read. Their sum is ``input_reads``. ``merging`` is None without mates, ``trimming`` where
+    no primers or adapters are listed, ``umis`` without UMIs.
     """
 
     sample: Sample
@@ -252,6 +379,10 @@ class Library:
     input_reads: int
     fates: tuple[ReadFate, ...]
     input_sha256: str
+    counted: str = "reads"
+    merging: MateMerging | None = None
+    trimming: Trimming | None = None
+    umis: UmiCounting | None = None
 
 
 def reverse_complement(sequence: bytes) -> bytes:
@@ -261,3 +392,7 @@ def reverse_complement(sequence: bytes) -> bytes:
     b'NGTT'
     """
     return sequence.translate(_COMPLEMENT)[::-1]
+
+
+def _is_iupac(text: str) -> bool:
+    return bool(text) and set(text.upper()) <= _IUPAC

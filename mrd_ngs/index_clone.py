@@ -12,8 +12,10 @@ from mrd_ngs.denoise import fold_errors, substitution_rate
 from mrd_ngs.denominator import nucleated_cells
 from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, reverse_complement
 from mrd_ngs.germline import load_germline
+from mrd_ngs.marker_rules import Figures, MarkerRules, Verdict, rules_of
 from mrd_ngs.rearrangement import Rearrangement
 from mrd_ngs.spike_ins import calibrate
+from mrd_ngs.uniqueness import estimate_background
 from mrd_ngs.window import window_mismatches
 from pipeline.model import Marker
 
@@ -24,11 +26,24 @@ _GROUPS_LOOKED_AT = 500  # of a locus, most abundant first: a decade below 5 % h
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
-    """Reads that share a junction; ``coding`` is the most abundant sequence on the coding strand."""
+    """Reads that share a join; ``coding`` is the most abundant sequence on the coding strand.
+
+    ``core_start`` and ``core_end`` bound, 0-based and half-open, what no germline gene holds:
+    the junction where there is a whole one, else the nucleotides between the two
+    segments (DJ, kappa deletions). ``core_start`` is -1 for reads with neither.
+    """
 
     rearrangement: Rearrangement
     coding: bytes
     reads: int
+    core_start: int
+    core_end: int
+
+    def window(self, flank_nt: int, least_nt: int) -> tuple[int, bytes]:
+        """Place and bases of the core with its flanks, as far as the read goes."""
+        flank = max(flank_nt, -(-(least_nt - (self.core_end - self.core_start)) // 2))
+        start = max(0, self.core_start - flank)
+        return start, self.coding[start : self.core_end + flank]
 
 
 def index_markers(library: Library, settings: NgsSettings) -> tuple[Marker, ...]:
@@ -44,22 +59,24 @@ def index_markers(library: Library, settings: NgsSettings) -> tuple[Marker, ...]
     library
         The baseline sample.
     settings
-        Marker rules.
+        Which marker rules (`mrd_ngs.marker_rules.rules_of`), and the window.
 
     Returns
     -------
     tuple of Marker
-        Every candidate looked at, by locus and falling number of reads, taken or not. Of
-        one and the same library in any order of reads always the same.
+        Every candidate looked at, by locus and falling number of reads, taken or not, each
+        with its reason. Of one and the same library in any order of reads always the same.
+        None taken is a result: there is no trackable clone.
 
     Notes
     -----
+    Each locus is judged on its own reads: DJ counts with IGH, kappa deletions with IGK.
     Without calibration the rules on cells and templates cannot be tested; a candidate
-    is then taken by its share of reads alone, and its reason says so. Rearrangements
-    without a whole junction (DJ, kappa deleting element) are not candidates yet. A
-    light-chain junction without N nucleotides can be shared by unrelated cells: its
-    background is not estimated here.
+    is then taken by the other rules, and its reason says so. A rearrangement without a
+    whole junction is followed by the window around its join. Reads that end before J
+    count for their locus but are no candidates.
     """
+    rules = rules_of(settings)
     common, rest = _split(library.reads, settings)
     annotated = _annotate(library.reads, common)
     sampled = _annotate(library.reads, rest[:: max(1, len(rest) // settings.tail_sequences)])
@@ -68,13 +85,14 @@ def index_markers(library: Library, settings: NgsSettings) -> tuple[Marker, ...]
     least = int(library.reads.counts[common[-1]]) if common else 0
     return tuple(
         marker
-        for locus, groups in sorted(_groups(annotated).items())
+        for locus, groups in sorted(_groups(annotated, settings).items())
         for marker in _markers_of_locus(
             locus,
             groups,
             sum(g.reads for g in groups) + round(tail_reads * share_of_tail.get(locus, 0.0)),
             least,
             library,
+            rules,
             settings,
         )
     )
@@ -96,15 +114,30 @@ def _annotate(reads: DistinctReads, ranks: Sequence[int]) -> list[_Group]:
     """The sequences at these ranks that hold a rearrangement, each as a group of its own."""
     sequences = [reads.sequence(rank) for rank in ranks]
     found = annotate_sequences([s.decode() for s in sequences], load_germline())
-    return [
-        _Group(
-            rearrangement=rearrangement,
-            coding=reverse_complement(sequence) if rearrangement.rev_comp else sequence,
-            reads=int(reads.counts[rank]),
-        )
-        for rank, sequence, rearrangement in zip(ranks, sequences, found, strict=True)
-        if rearrangement is not None
-    ]
+    groups = []
+    for rank, sequence, rearrangement in zip(ranks, sequences, found, strict=True):
+        if rearrangement is not None:
+            start, end = _core(rearrangement)
+            groups.append(
+                _Group(
+                    rearrangement=rearrangement,
+                    coding=reverse_complement(sequence) if rearrangement.rev_comp else sequence,
+                    reads=int(reads.counts[rank]),
+                    core_start=start,
+                    core_end=end,
+                )
+            )
+    return groups
+
+
+def _core(rearrangement: Rearrangement) -> tuple[int, int]:
+    """The junction, or what lies between the two segments of a rearrangement that has none."""
+    r = rearrangement
+    if r.kind == "DJ":
+        return r.d_end, r.j_start
+    if r.kind in ("V-Kde", "intron-Kde"):
+        return r.v_end, r.j_start
+    return r.junction_start, r.junction_end
 
 
 def _locus_shares(annotated: Sequence[_Group]) -> dict[str, float]:
@@ -116,11 +149,11 @@ def _locus_shares(annotated: Sequence[_Group]) -> dict[str, float]:
     return {locus: count / total for locus, count in reads.items()}
 
 
-def _groups(annotated: Sequence[_Group]) -> dict[str, list[_Group]]:
-    """Sequences with the same junction as one group, by locus, most abundant first."""
+def _groups(annotated: Sequence[_Group], settings: NgsSettings) -> dict[str, list[_Group]]:
+    """Sequences with the same junction or join as one group, by locus, most abundant first."""
     merged: dict[tuple[str, str], _Group] = {}
     for one in annotated:  # most abundant first, so that it represents its group
-        key = (one.rearrangement.locus, one.rearrangement.junction)
+        key = (one.rearrangement.locus, _identity(one, settings))
         seen = merged.get(key)
         merged[key] = one if seen is None else dataclasses.replace(seen, reads=seen.reads + one.reads)
     groups: dict[str, list[_Group]] = {}
@@ -129,33 +162,42 @@ def _groups(annotated: Sequence[_Group]) -> dict[str, list[_Group]]:
     return groups
 
 
+def _identity(group: _Group, settings: NgsSettings) -> str:
+    """What tells it from other groups of the locus: its junction, or the window around its join."""
+    if group.core_start < 0 or group.rearrangement.junction:
+        return group.rearrangement.junction
+    return group.window(settings.window_flank_nt, settings.window_min_nt)[1].decode()
+
+
 def _markers_of_locus(
     locus: str,
     groups: Sequence[_Group],
     locus_reads: int,
     least: int,
     library: Library,
+    rules: MarkerRules,
     settings: NgsSettings,
 ) -> Iterator[Marker]:
-    candidates = _without_satellites([g for g in groups if g.rearrangement.junction], library, settings)
-    for number, group in enumerate(candidates[: settings.candidates_listed], start=1):
-        window = _window(group, settings)
+    named = [(_identity(g, settings), g) for g in groups if g.core_start >= 0]
+    candidates = _without_satellites(named, library, settings)
+    for number, (identity, group) in enumerate(candidates[: settings.candidates_listed], start=1):
         next_decade = sum(
-            10 * other.reads >= group.reads and not _is_relative(other, group)
-            for other in candidates[number:]
+            10 * other.reads >= group.reads and not _is_relative(other_identity, identity)
+            for other_identity, other in candidates[number:]
         )
         # Below the least sequence annotated nothing was counted, and the words must say so.
-        others = f"{'at least ' if 10 * least > group.reads else ''}{next_decade}"
-        rules = _Rules(settings=settings, next_decade=next_decade, next_decade_words=others)
-        yield _judge(f"{locus}-{number}", group, window, locus_reads, rules, library)
+        decade = _Decade(others=next_decade, is_least=10 * least > group.reads)
+        yield _judge(f"{locus}-{number}", group, locus_reads, decade, library, rules, settings)
 
 
-def _without_satellites(groups: Sequence[_Group], library: Library, settings: NgsSettings) -> list[_Group]:
+def _without_satellites(
+    groups: Sequence[tuple[str, _Group]], library: Library, settings: NgsSettings
+) -> list[tuple[str, _Group]]:
     """The leading groups but for those that errors in more abundant ones explain; most abundant first."""
     leading = groups[:_GROUPS_LOOKED_AT]
     folding = fold_errors(
-        [group.rearrangement.junction.encode() for group in leading],
-        np.array([group.reads for group in leading], dtype=np.int64),
+        [identity.encode() for identity, _ in leading],
+        np.array([group.reads for _, group in leading], dtype=np.int64),
         error_rate=substitution_rate(library, settings),
         safety=settings.denoise_safety,
         alpha=settings.denoise_alpha,
@@ -163,23 +205,30 @@ def _without_satellites(groups: Sequence[_Group], library: Library, settings: Ng
     return [group for group, kept in zip(leading, folding.is_kept, strict=True) if kept]
 
 
-def _is_relative(one: _Group, other: _Group) -> bool:
+def _is_relative(one: str, other: str) -> bool:
     """Whether two junctions differ in one base: a subclone, or an error that PCR copied, no background."""
-    pair = (one.rearrangement.junction, other.rearrangement.junction)
-    return len(pair[0]) == len(pair[1]) and sum(a != b for a, b in zip(*pair, strict=True)) == 1
+    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) == 1
 
 
-def _window(group: _Group, settings: NgsSettings) -> bytes:
-    """The junction with its flanks, as far as the read goes; at least the shortest window allowed."""
-    start, end = group.rearrangement.junction_start, group.rearrangement.junction_end
-    flank = max(settings.window_flank_nt, -(-(settings.window_min_nt - (end - start)) // 2))
-    return group.coding[max(0, start - flank) : end + flank]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decade:
+    """Other sequences with at least a tenth of the candidate's reads; there may be more of them."""
+
+    others: int
+    is_least: bool
 
 
 def _judge(
-    target_id: str, group: _Group, window: bytes, locus_reads: int, rules: "_Rules", library: Library
+    target_id: str,
+    group: _Group,
+    locus_reads: int,
+    decade: _Decade,
+    library: Library,
+    rules: MarkerRules,
+    settings: NgsSettings,
 ) -> Marker:
-    settings = rules.settings
+    rearrangement, germline = group.rearrangement, load_germline()
+    start, window = group.window(settings.window_flank_nt, settings.window_min_nt)
     trackable = not window.translate(None, b"ACGT") and len(window) >= settings.window_min_nt
     reads = _exact_reads(library, window) if trackable else group.reads
     calibration = calibrate(
@@ -188,73 +237,48 @@ def _judge(
     templates = None if calibration is None else reads / calibration.reads_per_template
     cells = nucleated_cells(library.sample)
     fraction = None if templates is None or cells is None else templates / cells.count
-    share = reads / locus_reads if locus_reads else 0.0
-    failed, passed = rules.judge(share, templates, fraction)
-    if not trackable:
-        failed.insert(0, "its window is cut short by the read or holds an ambiguous base")
+    background = estimate_background(rearrangement, window, start, germline) if trackable else None
+    figures = Figures(
+        share_of_locus=reads / locus_reads if locus_reads else 0.0,
+        fraction_of_cells=fraction,
+        templates=templates,
+        next_decade=decade.others,
+        next_decade_is_least=decade.is_least,
+        background=None if background is None else background.of_cells,
+    )
+    verdict = rules.judge(figures)
+    taken, reason = _in_words(verdict, trackable, rules.name)
     return Marker(
         patient_id=library.sample.patient_id,
         target_id=target_id,
-        locus=group.rearrangement.locus,
-        v_call=group.rearrangement.v_call,
-        d_call=group.rearrangement.d_call,
-        j_call=group.rearrangement.j_call,
-        junction=group.rearrangement.junction,
+        locus=rearrangement.locus,
+        v_call=rearrangement.v_call,
+        d_call=rearrangement.d_call,
+        j_call=rearrangement.j_call,
+        junction=rearrangement.junction,
         sequence=window.decode(),
         reads=reads,
         locus_reads=locus_reads,
         templates=templates,
         fraction_of_cells=fraction,
-        taken=not failed,
-        reason=("not taken: " + "; ".join(failed)) if failed else ("taken: " + "; ".join(passed)),
+        taken=taken,
+        reason=reason,
+        kind=rearrangement.kind,
+        background_fraction=figures.background,
+        rule_set=rules.name,
+        germline=germline.version,
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rules:
-    """The marker rules, and how many sequences lie in the decade below the candidate."""
-
-    settings: NgsSettings
-    next_decade: int
-    next_decade_words: str
-
-    def judge(
-        self, share: float, templates: float | None, fraction: float | None
-    ) -> tuple[list[str], list[str]]:
-        """Each rule in words, by whether the candidate failed or passed it."""
-        settings = self.settings
-        failed: list[str] = []
-        passed: list[str] = []
-
-        def test(met: bool, what: str, rule: str) -> None:
-            (passed if met else failed).append(f"{what} (rule: {rule})")
-
-        test(
-            share >= settings.marker_min_share,
-            f"{100 * share:.2g} % of its locus' reads",
-            f"at least {100 * settings.marker_min_share:g} %, unverified",
-        )
-        if fraction is not None:
-            test(
-                fraction >= settings.marker_min_cell_fraction,
-                f"{100 * fraction:.2g} % of nucleated cells",
-                f"at least {100 * settings.marker_min_cell_fraction:g} %",
-            )
-        if templates is not None:
-            test(
-                templates >= settings.marker_min_templates,
-                f"{templates:,.0f} templates",
-                f"at least {settings.marker_min_templates:g}",
-            )
-        test(
-            self.next_decade <= settings.marker_max_next_decade,
-            f"{self.next_decade_words} other sequences in the next decade of frequency",
-            f"at most {settings.marker_max_next_decade}",
-        )
-        if templates is None or fraction is None:
-            unknown = "cells" if templates is not None else "templates and cells"
-            passed.append(f"{unknown} unknown, so the rules on them are not tested")
-        return failed, passed
+def _in_words(verdict: Verdict, trackable: bool, rule_set: str) -> tuple[bool, str]:
+    """Whether the candidate is taken, and why or why not."""
+    failed, passed = list(verdict.failed), list(verdict.passed)
+    if not trackable:
+        failed.insert(0, "its window is cut short by the read or holds an ambiguous base")
+    if verdict.untested:
+        passed.append(f"{' and '.join(verdict.untested)} unknown, so the rules on them are not tested")
+    said = f"not taken: {'; '.join(failed)}" if failed else f"taken: {'; '.join(passed)}"
+    return not failed, f"{said}; by {rule_set}"
 
 
 def _exact_reads(library: Library, window: bytes) -> int:

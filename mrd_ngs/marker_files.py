@@ -1,19 +1,23 @@
 """Files that commands hand to each other: markers, and what a run's control says of them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mrd_ngs.run_control import MarkerFinding
-from pipeline.errors import DamagedFile, InputRefused
+from pipeline.errors import DamagedFile, InputRefused, printable
 from pipeline.formats.records import from_json
 from pipeline.model import Marker
 
-__all__ = ["read_hopped", "read_markers"]
+__all__ = ["germline_note", "read_hopped", "read_markers"]
 
 
 def read_markers(path: Path) -> list[Marker]:
     """Read what `nadir ngs index` wrote.
+
+    Markers of another germline release are read like any other: they are followed by the
+    nucleotides of their window. `germline_note` says that their genes' names may differ.
 
     Raises
     ------
@@ -26,6 +30,38 @@ def read_markers(path: Path) -> list[Marker]:
     if any(set(marker.sequence) - set("ACGT") or not marker.sequence for marker in markers if marker.taken):
         raise DamagedFile("a marker's sequence is not in A, C, G, T", path=path)
     return markers
+
+
+def germline_note(markers: Sequence[Marker], version: str) -> str | None:
+    """What to tell the user where markers were named after another germline release; else None.
+
+    Parameters
+    ----------
+    markers
+        As `read_markers` returns them, taken or not.
+    version
+        Of the germline in use, `mrd_ngs.germline.GermlineSet.version`.
+
+    Returns
+    -------
+    str or None
+        One sentence with its remedy.
+
+    Notes
+    -----
+    A note and no error: a window is nucleotides and is looked for as such, so nothing that
+    is counted depends on the release. Only names of genes and alleles may differ.
+    """
+    others = sorted({marker.germline for marker in markers} - {version})
+    if not others:
+        return None
+    named = ", ".join(
+        printable(release) if release else "a release the file does not name" for release in others
+    )
+    return (
+        f"the markers are named after {named}, this nadir uses {version}: windows are looked for as before, "
+        "names of genes may differ. To have both in one release, run `nadir ngs index` on the baseline again"
+    )
 
 
 def read_hopped(path: Path, patient_id: str, input_sha256: str) -> dict[tuple[str, str], float]:

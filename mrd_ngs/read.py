@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from mrd_ngs.annotate import annotate_sequences
 from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, ReadFate, SpikeIn, reverse_complement
 from mrd_ngs.germline import load_germline
+from mrd_ngs.preparation import Preparation
 from mrd_ngs.spike_ins import parse_spike_ins
+from mrd_ngs.umi import UmiCollector
 from mrd_ngs.window import window_mismatches
 from pipeline.errors import InputRefused
 from pipeline.formats.digest import sha256_file, sha256_joined
-from pipeline.formats.fastq import check_reads, read_fastq
+from pipeline.formats.fastq import check_reads
 from pipeline.model import Sample
 
 __all__ = ["check_sample", "read_library", "read_spike_ins"]
@@ -24,59 +26,62 @@ _SPIKE_IN_MISMATCHES = 2
 
 
 def read_library(sample: Sample, settings: NgsSettings) -> Library:
-    """Read one sample's FASTQ file and dereplicate it.
+    """Read one sample's FASTQ files and dereplicate them.
 
     Parameters
     ----------
     sample
-        One file of merged or single reads; its spike-in sheet where it has one.
+        One file of merged or single reads, or two of mates; its spike-in sheet where it has one.
     settings
-        Read and window lengths.
+        Mates, primers and adapters, UMIs; read and window lengths.
 
     Returns
     -------
     Library
-        The same for any order of the reads and either strand of each.
+        The same for any order of the reads. Of single reads from which nothing is to be cut,
+        also the same for either strand of each.
 
     Raises
     ------
     DamagedFile
-        If the FASTQ file is damaged or empty.
+        If a FASTQ file is damaged or empty, or mates do not belong together.
     InputRefused
-        If mates are given, the spike-in sheet is refused, or no read is long enough.
+        If there are more than two files, the spike-in sheet is refused, or no read is left.
 
     Notes
     -----
-    Memory grows with the number of distinct sequences, not of reads: some 0.3 kB each.
-    Bases are not weighed by quality; a read with an error in the window is not counted,
-    and a spike-in read neither, so that the ratio stays.
+    Memory grows with the number of distinct sequences, not of reads: some 0.3 kB each, or
+    1 kB each distinct pair of UMI and sequence. Without mates or UMIs bases are not weighed
+    by quality; a read with an error in the window is not counted, and a spike-in read
+    neither, so that the ratio stays. With UMIs clone and spike-ins are counted in molecules alike.
     """
-    _refuse_mates(sample)
-    counts: Counter[bytes] = Counter()
-    total = short = 0
-    for read in read_fastq(sample.files[0], max_length=settings.max_read_nt):
-        total += 1
-        if len(read.sequence) < settings.min_read_nt:
-            short += 1
-        else:
-            counts[read.sequence] += 1
+    preparation = Preparation(sample.files, settings)
+    counts, collector, short = _collect(preparation, settings)
+    molecules = None if collector is None else collector.resolve(settings)
+    lost = (ReadFate(fate="too_short", reads=short), *preparation.fates)
+    if molecules is not None:
+        lost = (*lost, ReadFate(fate="umi_family_too_small", reads=molecules.too_small))
+        counts = molecules.molecules
     if not counts:
-        raise InputRefused(
-            f"all {total:,} reads are shorter than {settings.min_read_nt} nucleotides",
-            path=sample.files[0],
-            expected="reads across the V(D)J junction",
-        )
+        raise _nothing_left(sample.files[0], preparation.input_reads, lost, settings)
     reads = DistinctReads.from_counts(counts)
     spike_ins = () if sample.spike_ins is None else read_spike_ins(sample.spike_ins)
-    is_spike_in, fates = _sort_out(reads, spike_ins, settings)
+    kinds = _sort_out(reads, spike_ins, settings)
+    is_spike_in = kinds["spike_in"] | kinds["spike_in_with_errors"]
+    weights = reads.counts if molecules is None else _reads_behind(reads, molecules.reads)
+    fates = [ReadFate(fate=name, reads=int(weights[which].sum())) for name, which in kinds.items()]
     return Library(
         sample=sample,
         reads=reads.subset(~is_spike_in) if is_spike_in.any() else reads,
         spike_ins=spike_ins,
         spike_in_reads=reads.subset(is_spike_in),
-        input_reads=total,
-        fates=(*fates, ReadFate(fate="too_short", reads=short)),
+        input_reads=preparation.input_reads,
+        fates=(*fates, *lost),
         input_sha256=sha256_joined(sha256_file(path) for path in sample.files),
+        counted="reads" if molecules is None else "molecules",
+        merging=preparation.merging,
+        trimming=preparation.trimming,
+        umis=None if molecules is None else molecules.counting,
     )
 
 
@@ -88,7 +93,6 @@ def check_sample(sample: Sample) -> None:
     DamagedFile, InputRefused
         As `read_library`.
     """
-    _refuse_mates(sample)
     check_reads(*sample.files)
     if sample.spike_ins is not None:
         _read_sheet(sample.spike_ins)
@@ -130,20 +134,52 @@ def _read_sheet(path: Path) -> tuple[SpikeIn, ...]:
     return parse_spike_ins(text, path=path)
 
 
-def _refuse_mates(sample: Sample) -> None:
-    if len(sample.files) > 1:
-        raise InputRefused(
-            "paired reads are not merged yet",
-            path=sample.files[1],
-            expected="one FASTQ file of merged (or single) reads across the junction",
-            remedy="merge the mates by their overlap first",
+def _collect(
+    preparation: Preparation, settings: NgsSettings
+) -> tuple[Mapping[bytes, int], UmiCollector | None, int]:
+    """Prepared reads by sequence, or with UMIs in a collector, and how many were too short."""
+    counts: Counter[bytes] = Counter()
+    collector = UmiCollector() if settings.umi_source != "none" else None
+    short = 0
+    for sequences, qualities, umis in preparation.batches():
+        if collector is None:
+            long = [sequence for sequence in sequences if len(sequence) >= settings.min_read_nt]
+            short += len(sequences) - len(long)
+            counts.update(long)
+            continue
+        for umi, sequence, quality in zip(umis, sequences, qualities, strict=True):
+            if len(sequence) < settings.min_read_nt:
+                short += 1
+            else:
+                collector.add(umi, sequence, quality)
+    return counts, collector, short
+
+
+def _nothing_left(path: Path, total: int, lost: Sequence[ReadFate], settings: NgsSettings) -> InputRefused:
+    reasons = {fate.fate: fate.reads for fate in lost if fate.reads}
+    if reasons.get("too_short") == total:
+        return InputRefused(
+            f"all {total:,} reads are shorter than {settings.min_read_nt} nucleotides",
+            path=path,
+            expected="reads across the V(D)J junction",
         )
+    listed = ", ".join(f"{name} {reads:,}" for name, reads in reasons.items())
+    return InputRefused(
+        f"none of {total:,} reads can be used ({listed})",
+        path=path,
+        expected="reads across the V(D)J junction, made up as the settings of mates, primers and UMIs say",
+    )
+
+
+def _reads_behind(reads: DistinctReads, by_sequence: Mapping[bytes, int]) -> NDArray[np.int64]:
+    """Reads behind each consensus sequence, shape (sequences,)."""
+    return np.array([by_sequence[reads.sequence(i)] for i in range(len(reads))], dtype=np.int64)
 
 
 def _sort_out(
     reads: DistinctReads, spike_ins: Sequence[SpikeIn], settings: NgsSettings
-) -> tuple[NDArray[np.bool_], tuple[ReadFate, ...]]:
-    """Which sequences carry a spike-in, and the reads of each kind."""
+) -> dict[str, NDArray[np.bool_]]:
+    """Which sequences are of which kind; every one is of one."""
     fewest = np.full(len(reads), _SPIKE_IN_MISMATCHES + 1, dtype=np.int64)
     for spike_in in spike_ins:
         window = spike_in.window(settings.spike_in_window_nt)
@@ -152,9 +188,7 @@ def _sort_out(
     exact, near = fewest == 0, (fewest > 0) & (fewest <= _SPIKE_IN_MISMATCHES)
     ambiguous = ~exact & ~near & _holds_n(reads)
     kept = ~exact & ~near & ~ambiguous
-    kinds = {"kept": kept, "ambiguous_bases": ambiguous, "spike_in": exact, "spike_in_with_errors": near}
-    fates = tuple(ReadFate(fate=name, reads=int(reads.counts[which].sum())) for name, which in kinds.items())
-    return exact | near, fates
+    return {"kept": kept, "ambiguous_bases": ambiguous, "spike_in": exact, "spike_in_with_errors": near}
 
 
 def _holds_n(reads: DistinctReads) -> NDArray[np.bool_]:

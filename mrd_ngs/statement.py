@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mrd_ngs.denominator import Cells, nucleated_cells
+from mrd_ngs.drift import Relation, Variant
 from mrd_ngs.evidence import Library, NgsSettings
 from mrd_ngs.joint import ClonalEstimate, lod_templates
 from mrd_ngs.spike_ins import Calibration
@@ -15,6 +16,7 @@ __all__ = [
     "NO_MEASUREMENT",
     "Statement",
     "disagreement_in_words",
+    "drift_in_words",
     "hopping_in_words",
     "list_flags",
     "state_clone",
@@ -28,6 +30,9 @@ NO_MEASUREMENT = (
     Reason.IMPLAUSIBLE_CALIBRATION,
 )
 """Reasons for which neither a marker nor the clone has a value."""
+
+_SHARED_TEMPLATES_TOLD = 0.05
+"""Own choice: from one in twenty samples on, unrelated cells with the marker's window are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +108,7 @@ def _joint_reason(tracks: Sequence[Track]) -> Reason:
 
 def _joint_lod_basis(cells: Cells, tracks: Sequence[Track]) -> str:
     each = "; ".join(
-        f"{track.marker.target_id}: {_sensitivity(track.decision_reads, track.calibration)}"
+        f"{track.marker.target_id}: {_sensitivity(track, track.calibration)}"
         for track in tracks
         if track.calibration is not None
     )
@@ -117,7 +122,7 @@ def _measured(
 ) -> Statement:
     needed = lod_templates([(calibration, track.decision_reads)], settings)
     lod = None if needed is None or needed > cells.count else needed / cells.count
-    basis = _lod_basis(cells, track.decision_reads, calibration)
+    basis = _lod_basis(cells, track, calibration)
     templates = track.window.exact / calibration.reads_per_template
     if templates > cells.count:
         return Statement(
@@ -152,7 +157,8 @@ def _measured(
 
 def _uncounted(library: Library, track: Track, reason: Reason, why: str) -> Statement:
     """Reads were seen, or not, but cannot be turned into cells."""
-    seen = f"{track.window.exact:,} clone reads of {library.input_reads:,}, not turned into cells"
+    of = f"{library.input_reads:,}" + ("" if track.counted == "reads" else " reads")
+    seen = f"{track.window.exact:,} clone {track.counted} of {of}, not turned into cells"
     return Statement(
         status=Status.NOT_EVALUABLE,
         reason=reason,
@@ -170,20 +176,21 @@ def _reason(track: Track) -> Reason:
     return Reason.EXPLAINED_BY_BACKGROUND if raised else Reason.BELOW_DECISION_COUNT
 
 
-def _lod_basis(cells: Cells, decision_reads: int, calibration: Calibration) -> str:
+def _lod_basis(cells: Cells, track: Track, calibration: Calibration) -> str:
     # Where one template rarely gives the reads that are asked for, it is they that are counted.
-    one_is_enough = calibration.detection_efficiency(decision_reads) >= 0.5
-    what = "1 template" if one_is_enough else f"{decision_reads} reads"
+    one_is_enough = calibration.detection_efficiency(track.decision_reads) >= 0.5
+    what = "1 template" if one_is_enough else f"{track.decision_reads} {track.counted}"
     return (
         f"{what}, 95 % power, {cells.count:,.0f} nucleated cells ({cells.basis}), "
-        f"{_sensitivity(decision_reads, calibration)}"
+        f"{_sensitivity(track, calibration)}"
     )
 
 
-def _sensitivity(decision_reads: int, calibration: Calibration) -> str:
+def _sensitivity(track: Track, calibration: Calibration) -> str:
     return (
-        f"efficiency {calibration.detection_efficiency(decision_reads):.3f} (at least {decision_reads} reads "
-        f"of {calibration.reads_per_template:.2f} a template, dispersion {calibration.dispersion:.2f})"
+        f"efficiency {calibration.detection_efficiency(track.decision_reads):.3f} "
+        f"(at least {track.decision_reads} {track.counted} of {calibration.reads_per_template:.2f} "
+        f"a template, dispersion {calibration.dispersion:.2f})"
     )
 
 
@@ -200,18 +207,64 @@ def list_flags(library: Library, track: Track, *others: str) -> list[str]:
     calibration = track.calibration
     if calibration is not None and calibration.missing:
         flags.append(f"{len(calibration.missing)} of {len(library.spike_ins)} spike-ins without a read")
-    if calibration is not None and calibration.reads_per_template < 1:
+    # Of molecules a template gives at most one, so that only reads say how deep a library is.
+    if calibration is not None and calibration.reads_per_template < 1 and track.counted == "reads":
         flags.append(f"shallow: {calibration.reads_per_template:.2f} reads a template")
-    if track.has_foreign_neighbours:
+    if track.has_foreign_neighbours and not _are_all_subclones(track):
         flags.append(
             f"look-alikes not counted: {track.window.one_mismatch} reads at 1 mismatch, "
             f"{track.window.two_mismatches} at 2"
+        )
+    if track.shared_templates >= _SHARED_TEMPLATES_TOLD:
+        flags.append(
+            f"{track.marker.target_id}: {track.shared_templates:.2g} templates expected of unrelated cells "
+            "with the same window"
         )
     if track.hopped_reads and track.window.exact:
         flags.append(
             f"{track.marker.target_id}: {track.hopped_reads:.1f} reads expected from other samples of the run"
         )
-    return [*flags, *filter(None, others)]
+    return [*flags, *filter(None, (drift_in_words(track), *others))]
+
+
+def drift_in_words(track: Track) -> str:
+    """In words, which sequences near the marker may have descended from the clone; empty: none."""
+    if track.neighbourhood is None or not track.neighbourhood.subclones:
+        return ""
+    found = track.neighbourhood.subclones
+    target, several = track.marker.target_id, len(found) > 1
+    distances = sorted({v.mismatches for v in found})
+    distance = f"{distances[0]} to {distances[-1]}" if len(distances) > 1 else f"{distances[0]}"
+    reads = sum(v.reads for v in found)
+    noun = f"{len(found)} sequences, " if several else ""
+    counted = f"{noun}{distance} mismatch{'' if distance == '1' else 'es'}, {reads:,} {track.counted}"
+    known = _baseline_in_words(found)
+    if not track.is_called:
+        return (
+            f"near {target} without the clone itself (not counted): {counted}, {known}, "
+            "descendant or another cell's"
+        )
+    told = "" if all(v.relation is Relation.DESCENDANT for v in found) else ", or of other cells"
+    share = 100 * reads / (reads + track.window.exact)
+    return (
+        f"possible subclone{'s' if several else ''} of {target} (not counted){told}: {counted}, "
+        f"{share:.2g} % of the clone with {'them' if several else 'it'}, {known}"
+    )
+
+
+def _baseline_in_words(found: Sequence[Variant]) -> str:
+    if found[0].in_baseline is None:
+        return "baseline not known"
+    present = sum(bool(v.in_baseline) for v in found)
+    if present in (0, len(found)):
+        return "present at baseline" if present else "not seen at baseline"
+    return f"{present} of {len(found)} present at baseline"
+
+
+def _are_all_subclones(track: Track) -> bool:
+    """Whether every variant of a called clone may be the clone's, so that none is a look-alike."""
+    variants = track.neighbourhood.variants if track.neighbourhood else ()
+    return track.is_called and bool(variants) and all(v.relation is Relation.DESCENDANT for v in variants)
 
 
 def hopping_in_words(track: Track, donor_reads: int, settings: NgsSettings) -> str:

@@ -8,6 +8,8 @@ spike-ins, which are counted in windows of the same length.
 import math
 from dataclasses import dataclass
 
+from mrd_ngs.denominator import nucleated_cells
+from mrd_ngs.drift import Neighbourhood
 from mrd_ngs.evidence import Library, NgsSettings
 from mrd_ngs.spike_ins import Calibration, calibrate
 from mrd_ngs.window import WindowCount, count_window
@@ -34,9 +36,12 @@ class Track:
 
     ``window`` counts reads with the marker's window exact and beside it with one and two
     mismatches (evidence, never added). ``background_reads`` is what errors in those
-    neighbours are expected to turn into exact reads, and ``hopped_reads`` of other
-    samples; ``decision_reads`` the smallest number of reads called the clone.
-    ``calibration`` is None without spike-in reads.
+    neighbours are expected to turn into exact reads, with ``hopped_reads`` of other
+    samples and ``shared_templates`` of unrelated cells that have the same window;
+    ``decision_reads`` the smallest number of reads called the clone.
+    ``calibration`` is None without spike-in reads. ``neighbourhood`` sorts the near sequences
+    into the clone's errors and variants (`mrd_ngs.drift`); None where nobody looked.
+    ``counted`` is what all these counts are: reads, or molecules by their UMIs.
     """
 
     marker: Marker
@@ -45,6 +50,9 @@ class Track:
     decision_reads: int
     calibration: Calibration | None
     hopped_reads: float = 0.0
+    shared_templates: float = 0.0
+    neighbourhood: Neighbourhood | None = None
+    counted: str = "reads"
 
     @property
     def templates(self) -> float | None:
@@ -55,6 +63,16 @@ class Track:
     def is_called(self) -> bool:
         """Whether the reads reach the decision count."""
         return self.window.exact >= self.decision_reads
+
+    @property
+    def recovered_reads(self) -> int:
+        """Reads of a called clone, those with errors in the window included; evidence, never counted.
+
+        What is counted is the exact window, here and in the spike-ins. 0 for a clone not called.
+        """
+        if not self.is_called or self.neighbourhood is None:
+            return self.window.exact if self.is_called else 0
+        return self.window.exact + self.neighbourhood.own_error_reads
 
     @property
     def has_foreign_neighbours(self) -> bool:
@@ -100,7 +118,9 @@ def track_marker(
     A neighbour at one mismatch becomes the clone by one error at one base to one of three
     bases: probability e/3 a read; at two mismatches (e/3)^2. Neighbours at one mismatch that
     errors in the clone's own reads explain are left out, so that an abundant clone does
-    not raise the count by which it is called.
+    not raise the count by which it is called. Unrelated cells with the very same window
+    (``background_fraction`` of the marker, times the cells) come in whole templates: as
+    many as chance allows are taken at their mean reads before reads are tested.
     """
     window = count_window(library.reads, marker.sequence.encode())
     calibration = calibrate(
@@ -111,15 +131,22 @@ def track_marker(
     own = _own_errors(window.exact, len(marker.sequence), error_rate)
     foreign = max(0.0, window.one_mismatch - own)
     background = foreign * per_base + window.two_mismatches * per_base**2 + hopped_reads
+    alpha = settings.background_alpha / markers
+    shared, shared_most = _shared_templates(library, marker, alpha / 2)
+    per_template = 0.0 if calibration is None else calibration.reads_per_template
     return Track(
         marker=marker,
         window=window,
-        background_reads=background,
+        background_reads=background + shared * per_template,
         decision_reads=decision_count_above_background(
-            background, minimum=settings.min_reads, alpha=settings.background_alpha / markers
+            background + shared_most * per_template,
+            minimum=settings.min_reads,
+            alpha=alpha / 2 if shared_most else alpha,
         ),
         calibration=calibration,
         hopped_reads=hopped_reads,
+        shared_templates=shared,
+        counted=library.counted,
     )
 
 
@@ -213,6 +240,15 @@ def quantifiable_templates(dispersion: float, relative_error: float) -> float | 
     """
     room = LOQ_RELATIVE_ERROR**2 - relative_error**2
     return dispersion / room if room > 0 else None
+
+
+def _shared_templates(library: Library, marker: Marker, alpha: float) -> tuple[float, int]:
+    """Templates of unrelated cells with the marker's window: expected, and exceeded with ``alpha``."""
+    cells = nucleated_cells(library.sample)
+    if cells is None or not marker.background_fraction:
+        return 0.0, 0
+    expected = marker.background_fraction * cells.count
+    return expected, decision_count_above_background(expected, minimum=1, alpha=alpha) - 1
 
 
 def _own_errors(exact: int, window_nt: int, error_rate: float) -> float:

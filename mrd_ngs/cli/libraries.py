@@ -18,7 +18,7 @@ from mrd_ngs.cli.options import (
     Reads,
     SpikeIns,
     Timepoint,
-    reads_of,
+    preparation_of,
     sample_of,
     say,
     settings_of,
@@ -93,14 +93,13 @@ def index(
         "patient_id": patient,
         "input_sha256": library.input_sha256,
         "settings": to_json(settings),
-        "reads": reads_of(library),
+        **preparation_of(library),
         "markers": [to_json(marker) for marker in markers],
     }
     write_document(out, document, json_output)
     taken = [marker for marker in markers if marker.taken]
     for marker in taken or markers[:1]:
-        genes = f"{marker.v_call.split(',')[0]} {marker.j_call.split(',')[0]}"
-        say(f"{marker.target_id}  {genes}  {marker.reason}")
+        say(f"{marker.target_id}  {marker.genes}  {marker.reason}")
     say(f"{len(taken)} of {len(markers)} candidates can be followed; all, with reasons, in {out}")
 
 
@@ -125,6 +124,14 @@ def track(
             help="What `nadir ngs control` wrote of the run; what hopping explains is then not called.",
         ),
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline",
+            metavar="READS",
+            help="Reads of diagnosis (merged or single): a subclone beside the clone is looked up there.",
+        ),
+    ] = None,
     timepoint: Timepoint = "FU1",
     collected_on: CollectedOn = NO_DATE,
     material: MaterialName = "bone_marrow",
@@ -132,23 +139,31 @@ def track(
 ) -> None:
     """Look for the clone's markers in a later sample and say what could have been seen."""
     from mrd_ngs.call import call_markers
-    from mrd_ngs.marker_files import read_hopped, read_markers
+    from mrd_ngs.germline import load_germline
+    from mrd_ngs.marker_files import germline_note, read_hopped, read_markers
     from mrd_ngs.read import read_library
     from pipeline.formats.records import to_json
 
     known = read_markers(markers)
+    note = germline_note(known, load_germline().version)
+    if note is not None:
+        say(note)
     patient = known[0].patient_id if known else "P1"
     sample = sample_of(reads, mates, spike_ins, cells, dna_ng, patient, timepoint, collected_on, material)
     settings = settings_of(config)
     library = read_library(sample, settings)
     hopped = None if control is None else read_hopped(control, patient, library.input_sha256)
-    calls = call_markers([library], known, settings=settings, hopped=hopped)
+    before = None
+    if baseline is not None:
+        given = (baseline, None, spike_ins, None, None, patient, "BASE", NO_DATE, material)
+        before = read_library(sample_of(*given), settings)
+    calls = call_markers([library], known, settings=settings, hopped=hopped, baseline=before)
     document = {
         **to_json(calls.results[-1]),  # the clone's, where there are several markers
         "targets": [to_json(result) for result in calls.results],
         "evidence": [to_json(found) for found in calls.tracks],
         "settings": to_json(settings),
-        "reads": reads_of(library),
+        **preparation_of(library),
     }
     write_document(out, document, json_output)
     for result in calls.results:
@@ -191,7 +206,7 @@ def clones(
     loci = measure_loci(repertoire.clonotypes, rarefied_to=rarefy, rng=np.random.default_rng(seed))
     document = {
         "input_sha256": library.input_sha256,
-        "reads": reads_of(library),
+        **preparation_of(library),
         "kept_reads": {fate.fate: fate.reads for fate in repertoire.fates},
         "clones": len(repertoire.clonotypes),
         "diversity": [to_json(locus) for locus in loci],

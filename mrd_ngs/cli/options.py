@@ -22,7 +22,7 @@ __all__ = [
     "Reads",
     "SpikeIns",
     "Timepoint",
-    "reads_of",
+    "preparation_of",
     "sample_of",
     "say",
     "settings_of",
@@ -41,7 +41,11 @@ Reads = Annotated[
 ]
 Mates = Annotated[
     Path | None,
-    typer.Argument(metavar="[MATES]", help="Second mates, where reads are paired.", show_default=False),
+    typer.Argument(
+        metavar="[MATES]",
+        help="Second mates, in the order of READS; merged with them where they overlap.",
+        show_default=False,
+    ),
 ]
 SpikeIns = Annotated[
     Path | None,
@@ -121,9 +125,16 @@ def sample_of(
     )
 
 
-def reads_of(library: "Library") -> dict[str, int]:
-    """What became of the reads."""
-    return {"input": library.input_reads, **{fate.fate: fate.reads for fate in library.fates}}
+def preparation_of(library: "Library") -> dict[str, Any]:
+    """What became of the reads, what the counts are, and how mates, primers and UMIs went."""
+    from pipeline.formats.records import to_json
+
+    parts = {"merging": library.merging, "trimming": library.trimming, "umis": library.umis}
+    return {
+        "reads": {"input": library.input_reads, **{fate.fate: fate.reads for fate in library.fates}},
+        "counted": library.counted,
+        **{name: None if part is None else to_json(part) for name, part in parts.items()},
+    }
 
 
 def write_document(out: Path, document: dict[str, Any], json_output: bool) -> None:

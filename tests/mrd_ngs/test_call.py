@@ -1,6 +1,7 @@
 """Every result says what was found, out of how many cells, and what could have been seen."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -235,3 +236,25 @@ def test_libraries_of_two_patients_are_refused(make_library: Make) -> None:
     libraries = [make_library(), make_library(patient_id="P02", material=Material.PLASMA)]
     with pytest.raises(ValueError, match="libraries of several patients"):
         call_patient(libraries, settings=SETTINGS, baseline="BASE")
+
+
+def test_molecules_are_not_called_reads(make_library: Make, make_marker) -> None:
+    spike_reads = (30, 31, 29, 30, 32, 28)  # of 40 copies each: 0.75 molecules a template
+    library = replace(make_library(clone=30, spike_reads=spike_reads), counted="molecules")
+    result = only(library, make_marker())
+    assert result.lod_basis.startswith("2 molecules, 95 % power, ")
+    assert "(at least 2 molecules of 0.75 a template" in result.lod_basis
+    assert result.qc == "pass"  # one molecule a template is all there can be
+    assert result.value == pytest.approx(4e-5)
+    # A template is taken to give a Poisson number of molecules, q = exp(-0.75) of them none:
+    # exp(-t (1 - q)) (1 + 0.75 t q) = 0.05 at t = 8.272, above the 4.744 / 0.75 of at most one
+    assert result.lod == pytest.approx(8.272e-6, rel=1e-3)
+    uncounted = only(replace(library, spike_ins=()), make_marker())
+    assert uncounted.qc == f"30 clone molecules of {library.input_reads:,} reads, not turned into cells"
+
+
+def test_unrelated_cells_with_the_same_window_are_named(make_library: Make, make_marker) -> None:
+    result = only(make_library(clone=10), make_marker(background_fraction=5e-7))
+    assert result.status is Status.NOT_DETECTED
+    assert "IGH-1: 0.5 templates expected of unrelated cells with the same window" in result.qc
+    assert only(make_library(clone=10), make_marker(background_fraction=1e-12)).qc == "pass"

@@ -7,7 +7,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mrd_ngs.cli import app
+from mrd_ngs.evidence import reverse_complement
 from pipeline.errors import ConfigRefused, DamagedFile, GateFailed, InputRefused, UsageError
+from pipeline.formats.fastq import read_fastq
 from pipeline.formats.records import from_json
 from pipeline.model import Marker, MrdResult, Status
 
@@ -129,11 +131,31 @@ def test_a_marker_of_other_letters_is_refused(markers: Path, folder: Path, tmp_p
         nadir_ngs("track", folder / "neg_near.fastq.gz", "--markers", path, "--out", tmp_path / "r.json")
 
 
-def test_mates_are_refused_with_the_way_out(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match="paired reads are not merged yet"):
+def test_mates_of_different_files_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DamagedFile, match="its name is not that of its mate"):
         nadir_ngs(
             "index", folder / "baseline.fastq.gz", folder / "neg_near.fastq.gz", "--out", tmp_path / "m.json"
         )
+
+
+def test_mates_give_the_markers_of_the_merged_reads(markers: Path, folder: Path, tmp_path: Path) -> None:
+    with (tmp_path / "1.fastq").open("wb") as first, (tmp_path / "2.fastq").open("wb") as second:
+        for read in read_fastq(folder / "baseline.fastq.gz"):
+            name, bases, qualities = read.name.encode(), read.sequence, read.qualities
+            turned = reverse_complement(bases)
+            first.write(b"@%s\n%s\n+\n%s\n" % (name, bases[:150], qualities[:150]))
+            second.write(b"@%s\n%s\n+\n%s\n" % (name, turned[:150], qualities[::-1][:150]))
+    run = nadir_ngs(
+        "index", tmp_path / "1.fastq", tmp_path / "2.fastq", "--out", tmp_path / "m.json",
+        "--spike-ins", folder / "spike_ins.tsv", "--cells", 6000, "--patient", "NDR-007",
+    )  # fmt: skip
+    assert run.exit_code == 0
+    paired, merged = json.loads((tmp_path / "m.json").read_text()), json.loads(markers.read_text())
+    assert paired["reads"] == {
+        **merged["reads"],
+        **dict.fromkeys(paired["reads"].keys() - merged["reads"].keys(), 0),
+    }
+    assert paired["markers"] == merged["markers"]
 
 
 def test_clones_writes_the_table_and_says_how_diverse(folder: Path, tmp_path: Path) -> None:
@@ -257,17 +279,30 @@ def test_help_names_every_option_in_words(command: str) -> None:
 
 def test_a_studys_run_choices_are_honoured(folder: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "study.toml", tmp_path / "m.json"
-    config.write_text("[study]\nid = 'S'\n[ngs]\nmarker_min_share = 0.999\n")
+    config.write_text("[study]\nid = 'S'\n[ngs]\nmarker_rules = 'clonoseq_like'\n")
     given = ("index", folder / "baseline.fastq.gz", "--out", out, "--spike-ins", folder / "spike_ins.tsv")
     assert nadir_ngs(*given, "--cells", 6000, "--config", config).exit_code == 0
     document = json.loads(out.read_text())
-    assert document["settings"]["marker_min_share"] == 0.999
-    assert not any(marker["taken"] for marker in document["markers"])
+    assert document["settings"]["marker_rules"] == "clonoseq_like"
+    assert {marker["rule_set"] for marker in document["markers"]} == {"clonoseq_like 1"}
 
 
 def test_an_unknown_run_choice_is_refused_with_the_nearest(folder: Path, tmp_path: Path) -> None:
     config = tmp_path / "study.toml"
-    config.write_text("[ngs]\nmarker_min_shares = 0.1\n")
+    config.write_text("[ngs]\nmarker_rule = 'x'\n")
     given = ("index", folder / "baseline.fastq.gz", "--out", tmp_path / "m.json", "--config", config)
-    with pytest.raises(ConfigRefused, match=r"ngs\.marker_min_shares.*did you mean 'marker_min_share'"):
+    with pytest.raises(ConfigRefused, match=r"ngs\.marker_rule .*did you mean 'marker_rules'"):
         nadir_ngs(*given)
+
+
+def test_track_looks_a_subclone_up_at_diagnosis(markers: Path, folder: Path, tmp_path: Path) -> None:
+    given = ("track", folder / "neg_near.fastq.gz", "--markers", markers, "--spike-ins",
+             folder / "spike_ins.tsv", "--cells", 300_000, "--out", tmp_path / "r.json")  # fmt: skip
+    for option, said in (
+        ((), "baseline not known"),
+        (("--baseline", folder / "baseline.fastq.gz"), "not seen at baseline"),
+    ):
+        run = nadir_ngs(*given, *option)
+        assert run.exit_code == 0
+        assert said in run.stderr
+        assert "NOT_DETECTED" in run.stderr

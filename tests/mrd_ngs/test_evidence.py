@@ -12,11 +12,11 @@ dna = st.text("ACGTN", min_size=1, max_size=30).map(str.encode)
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("marker_min_share", 0.0),
+        ("marker_rules", "own.toml"),
         ("background_alpha", 1.0),
         ("window_min_nt", 12),
         ("min_reads", 0),
-        ("marker_max_next_decade", -1),
+        ("window_flank_nt", -1),
         ("denoise_safety", 0.9),
         ("denoise_alpha", 1.0),
         ("discordance_alpha", 0.0),
@@ -25,9 +25,19 @@ dna = st.text("ACGTN", min_size=1, max_size=30).map(str.encode)
         ("hop_rate_max", 1.0),
         ("swap_ratio", 1.0),
         ("max_read_nt", 10),
+        ("mates_min_overlap_nt", 9),
+        ("mates_max_mismatch_rate", 0.5),
+        ("mates_unmerged", "both"),
+        ("umi_source", "header"),
+        ("umi_length_nt", 3),
+        ("umi_length_nt", 25),
+        ("umi_delimiter", ""),
+        ("umi_spacer", "A-C"),
+        ("umi_family_mismatch_rate", 0.2),
+        ("umi_min_family_reads", 0),
     ],
 )
-def test_impossible_setting_is_named(key: str, value: float) -> None:
+def test_impossible_setting_is_named(key: str, value: object) -> None:
     with pytest.raises(ValueError, match=key):
         NgsSettings(**{key: value})
 

@@ -1,13 +1,18 @@
 """Files become a library in which every read is accounted for."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from mrd_ngs.evidence import Library, NgsSettings, reverse_complement
+from mrd_ngs.evidence import Library, NgsSettings, Trimming, reverse_complement
 from mrd_ngs.read import check_sample, read_library
+from mrd_ngs.spike_ins import calibrate
 from pipeline.errors import DamagedFile, InputRefused, SheetRefused
 from pipeline.formats.digest import sha256_file
 from pipeline.formats.fastq import read_fastq
@@ -87,13 +92,265 @@ def test_only_short_reads_are_refused(tmp_path: Path, make_sample: Callable[...,
         read_library(make_sample(files=(path,)), SETTINGS)
 
 
-@pytest.mark.parametrize("act", [check_sample, lambda s: read_library(s, SETTINGS)], ids=["check", "read"])
-def test_paired_reads_are_refused_with_a_remedy(
-    tmp_path: Path, make_sample: Callable[..., Sample], act: Callable[[Sample], object]
+def random_dna(rng: np.random.Generator, length: int) -> bytes:
+    return rng.choice(np.frombuffer(b"ACGT", dtype=np.uint8), length).tobytes()
+
+
+def write_records(path: Path, records: list[tuple[str, bytes]], *, end: str = "\n") -> Path:
+    lines = [f"@{name}{end}{bases.decode()}{end}+{end}{'F' * len(bases)}{end}" for name, bases in records]
+    path.write_bytes("".join(lines).encode())
+    return path
+
+
+def mates_of(
+    fragments: list[bytes], length: int, folder: Path, *, umis: list[str] | None = None
+) -> tuple[Path, Path]:
+    """Two files of mates that start at either end of their fragment."""
+    names = [f"r{i}" if umis is None else f"r{i}:{umis[i]}" for i in range(len(fragments))]
+    first = [(f"{n} 1:N:0:1", f[:length]) for n, f in zip(names, fragments, strict=True)]
+    second = [(f"{n} 2:N:0:1", reverse_complement(f)[:length]) for n, f in zip(names, fragments, strict=True)]
+    return write_records(folder / "r1.fastq", first), write_records(folder / "r2.fastq", second)
+
+
+def fates_of(library: Library) -> dict[str, int]:
+    return {fate.fate: fate.reads for fate in library.fates}
+
+
+def test_mates_give_the_library_of_their_fragments(
+    simulated: Path, tmp_path: Path, make_sample: Callable[..., Sample]
 ) -> None:
-    paths = tuple(write_fastq(tmp_path / f"{i}.fastq", [b"ACGT" * 20]) for i in (1, 2))
-    with pytest.raises(InputRefused, match=r"paired reads are not merged yet.*Remedy: merge the mates"):
-        act(make_sample(files=paths))
+    """Simulated reads of 200 nt cut into mates of 150 nt: merged, they are the reads again."""
+    fragments = [read.sequence for read in read_fastq(simulated / "mrd_1e-3.fastq.gz")]
+    sheet = simulated / "spike_ins.tsv"
+    single = write_fastq(tmp_path / "single.fastq", fragments)
+    whole = read_library(make_sample(files=(single,), spike_ins=sheet), SETTINGS)
+    files = mates_of(fragments, 150, tmp_path)
+    merged = read_library(make_sample(files=files, spike_ins=sheet), SETTINGS)
+    check_sample(make_sample(files=files, spike_ins=sheet))
+    assert merged.merging is not None
+    assert merged.merging.merged == merged.merging.pairs == len(fragments)
+    assert merged.merging.mean_overlap_nt == pytest.approx(100)
+    assert fates_of(merged) == {**fates_of(whole), "mates_do_not_overlap": 0}
+    assert (merged.reads.blob, merged.spike_in_reads.blob) == (whole.reads.blob, whole.spike_in_reads.blob)
+    assert merged.reads.counts.tolist() == whole.reads.counts.tolist()
+
+
+def test_no_order_of_pairs_changes_the_library(
+    tmp_path: Path, make_sample: Callable[..., Sample], rng: np.random.Generator
+) -> None:
+    fragments = [random_dna(rng, 120) for _ in range(20)]
+    fragments = [fragments[i] for i in rng.integers(0, 20, 300)]
+    umis = [random_dna(rng, 3).decode() * 2 for _ in fragments]
+    libraries: list[Library] = []
+    for order in (np.arange(300), rng.permutation(300)):
+        folder = tmp_path / str(len(libraries))
+        folder.mkdir()
+        files = mates_of([fragments[i] for i in order], 80, folder, umis=[umis[i] for i in order.tolist()])
+        settings = NgsSettings(umi_source="name", umi_length_nt=6)
+        libraries.append(read_library(make_sample(files=files), settings))
+    assert_same_evidence(*libraries)
+    assert libraries[0].umis == libraries[1].umis
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("order", r"r2\.fastq, line 1: record 1: its name is not that of its mate in r1\.fastq"),
+        ("number", r"r2\.fastq, line 9: record 3: ends here, but its mates in r1\.fastq go on"),
+        ("long", r"r1\.fastq, line 1: record 1: a line is longer than any read accepted \(70 nucleotides\)"),
+    ],
+)
+def test_mates_that_do_not_belong_together_are_refused(
+    tmp_path: Path, make_sample: Callable[..., Sample], rng: np.random.Generator, change: str, message: str
+) -> None:
+    files = mates_of([random_dna(rng, 120) for _ in range(3)], 80, tmp_path)
+    lines = files[1].read_bytes().splitlines(keepends=True)
+    if change == "order":
+        files[1].write_bytes(b"".join(lines[4:] + lines[:4]))
+    elif change == "number":
+        files[1].write_bytes(b"".join(lines[:8]))
+    settings = NgsSettings(max_read_nt=70 if change == "long" else 1000)
+    with pytest.raises(DamagedFile, match=message):
+        read_library(make_sample(files=files), settings)
+
+
+def test_three_files_are_refused(tmp_path: Path, make_sample: Callable[..., Sample]) -> None:
+    with pytest.raises(InputRefused, match=r"3 read files.*two of mates"):
+        read_library(make_sample(files=(tmp_path / "a", tmp_path / "b", tmp_path / "c")), SETTINGS)
+
+
+def test_lower_case_and_mixed_line_ends_merge_like_others(
+    tmp_path: Path, make_sample: Callable[..., Sample], rng: np.random.Generator
+) -> None:
+    fragment = random_dna(rng, 120)
+    files = (
+        write_records(tmp_path / "r1.fastq", [("r0/1", fragment[:80].lower())], end="\r\n"),
+        write_records(tmp_path / "r2.fastq", [("r0/2", reverse_complement(fragment)[:80])]),
+    )
+    library = read_library(make_sample(files=files), SETTINGS)
+    assert library.reads.sequence(0) == min(fragment, reverse_complement(fragment))
+
+
+def test_mates_of_n_are_counted_as_not_overlapping(
+    tmp_path: Path, make_sample: Callable[..., Sample], rng: np.random.Generator
+) -> None:
+    first, second = mates_of([random_dna(rng, 120)], 80, tmp_path)
+    for path, number in ((first, 1), (second, 2)):
+        path.write_bytes(path.read_bytes() + b"@n/%d\n%s\n+\n%s\n" % (number, b"N" * 80, b"#" * 80))
+    assert fates_of(read_library(make_sample(files=(first, second)), SETTINGS))["mates_do_not_overlap"] == 1
+
+
+def test_primers_and_adapters_are_cut_from_mates_and_counted(
+    tmp_path: Path, make_sample: Callable[..., Sample], rng: np.random.Generator
+) -> None:
+    primers, adapter, insert = (b"ACGTTGCATC", b"GGATCCTTAA"), b"AGATCGGAAGAGC", random_dna(rng, 100)
+    fragment = primers[0] + insert + reverse_complement(primers[1])
+    pairs = [
+        ("a", fragment + adapter, reverse_complement(fragment) + adapter),
+        ("b", random_dna(rng, 120), random_dna(rng, 120)),
+    ]
+    files = (
+        write_records(tmp_path / "r1.fastq", [(f"{n}/1", one) for n, one, _ in pairs]),
+        write_records(tmp_path / "r2.fastq", [(f"{n}/2", two) for n, _, two in pairs]),
+    )
+    settings = NgsSettings(
+        primers_first=primers[0].decode(), primers_second=primers[1].decode(), primer_action="require",
+        adapters_first=adapter.decode(), adapters_second=adapter.decode(),
+    )  # fmt: skip
+    library = read_library(make_sample(files=files), settings)
+    assert library.reads.sequence(0) == min(insert, reverse_complement(insert))
+    assert library.trimming == Trimming(
+        primers_first=1, primers_second=1, adapters_first=1, adapters_second=1
+    )
+    assert fates_of(library)["primer_missing"] == 1
+    single = write_records(tmp_path / "s.fastq", [("a", fragment + adapter), ("b", pairs[1][1])])
+    alone = read_library(make_sample(files=(single,)), settings)
+    assert alone.reads.blob == library.reads.blob
+    assert alone.trimming == Trimming(primers_first=1, primers_second=1, adapters_first=1, adapters_second=0)
+
+
+def test_inline_umis_with_a_spacer_are_taken_from_either_mate(
+    tmp_path: Path, make_sample: Callable[..., Sample], rng: np.random.Generator
+) -> None:
+    insert = random_dna(rng, 120)
+    heads = [b"ACGTACGTGAC", b"ACGTACGTGAC", b"TTTTACGTGAC", b"ACNTACGTGAC", b"ACGTACGTCCC"]
+    short = (b"ACG", reverse_complement(insert)[:80])
+    one = [h + insert[:80] for h in heads]
+    two = [reverse_complement(insert)[:80]] * len(heads)
+    records = [*zip(one, two, strict=True), short]
+    for source in ("first", "second"):
+        ordered = records if source == "first" else [(b, a) for a, b in records]
+        files = (
+            write_records(tmp_path / "r1.fastq", [(f"r{i}/1", a) for i, (a, _) in enumerate(ordered)]),
+            write_records(tmp_path / "r2.fastq", [(f"r{i}/2", b) for i, (_, b) in enumerate(ordered)]),
+        )
+        settings = NgsSettings(umi_source=source, umi_spacer="GAY", trim_max_mismatch_rate=0.0)
+        library = read_library(make_sample(files=files), settings)
+        fates = fates_of(library)
+        assert library.counted == "molecules"
+        assert library.reads.counts.tolist() == [2]
+        assert library.reads.sequence(0) == min(insert, reverse_complement(insert))
+        assert (fates["kept"], fates["umi_missing"], fates["umi_ambiguous"], fates["umi_spacer_missing"]) == (
+            3, 1, 1, 1
+        )  # fmt: skip
+        assert sum(fates.values()) == library.input_reads == 6
+
+
+def test_reads_without_umis_are_refused_with_their_number(
+    tmp_path: Path, make_sample: Callable[..., Sample]
+) -> None:
+    path = write_fastq(tmp_path / "a.fastq", [b"ACGT" * 20] * 3)
+    with pytest.raises(InputRefused, match=r"none of 3 reads can be used \(umi_missing 3\)"):
+        read_library(make_sample(files=(path,)), NgsSettings(umi_source="name"))
+    with pytest.raises(InputRefused, match=r"UMI is to be read from second mates, and there are none"):
+        read_library(make_sample(files=(path,)), NgsSettings(umi_source="second"))
+
+
+def test_spike_ins_are_counted_in_molecules_like_the_clone(
+    tmp_path: Path, make_sample: Callable[..., Sample], rng: np.random.Generator
+) -> None:
+    """120 copies of the clone and 40 of each spike-in; their families differ sixfold in size."""
+    clone = random_dna(rng, 160)
+    spike_ins = [random_dna(rng, 160) for _ in range(5)]
+    rows = [f"S{i}\t{s.decode()}\t40\n" for i, s in enumerate(spike_ins)]
+    sheet = tmp_path / "s.tsv"
+    sheet.write_text("name\tsequence\tcopies\n" + "".join(rows))
+    fragments, umis = [], []
+    for sequence, number, size in ((clone, 120, 6), *((s, 40, 1 + i) for i, s in enumerate(spike_ins))):
+        for _ in range(number):
+            fragments += [sequence] * size
+            umis += [random_dna(rng, 8).decode()] * size
+    settings = NgsSettings(umi_source="name")
+    sample = make_sample(files=mates_of(fragments, 100, tmp_path, umis=umis), spike_ins=sheet)
+    library = read_library(sample, settings)
+    assert library.counted == "molecules"
+    assert library.reads.counts.tolist() == [120]
+    fit = calibrate(library.spike_in_reads, library.spike_ins, window_nt=80, settings=settings)
+    assert fit is not None
+    assert (fit.reads_per_template, fit.dispersion) == (1.0, 1.0)
+    assert fates_of(library)["spike_in"] == 40 * (1 + 2 + 3 + 4 + 5)
+    assert sum(fates_of(library).values()) == library.input_reads == len(fragments)
+
+
+def read_or_refuse(sample: Sample, settings: NgsSettings) -> tuple[Library | None, str]:
+    try:
+        return read_library(sample, settings), ""
+    except InputRefused as refused:
+        return None, str(refused)
+
+
+@given(st.data())
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_fates_add_up_to_the_reads_whatever_is_set(
+    tmp_path: Path, make_sample: Callable[..., Sample], data: st.DataObject
+) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    paired = data.draw(st.booleans())
+    sources = ("none", "name", "tag", "first", "second") if paired else ("none", "name", "tag", "first")
+    settings = NgsSettings(
+        min_read_nt=data.draw(st.sampled_from([1, 40, 90])),
+        mates_unmerged=data.draw(st.sampled_from(["drop", "first", "second"])),
+        primers_first=data.draw(st.sampled_from(["", "ACGTTG"])),
+        primers_second="GGATCC",
+        primer_action=data.draw(st.sampled_from(["trim", "require"])),
+        primer_max_offset_nt=data.draw(st.integers(0, 3)),
+        adapters_first=data.draw(st.sampled_from(["", "AGATCGGAAG"])),
+        adapters_second=data.draw(st.sampled_from(["", "AGATCGGAAG,CTGTCT"])),
+        umi_source=data.draw(st.sampled_from(sources)),
+        umi_length_nt=4,
+        umi_spacer=data.draw(st.sampled_from(["", "GA"])),
+        umi_min_family_reads=data.draw(st.integers(1, 2)),
+    )
+    inserts = [random_dna(rng, int(rng.integers(20, 130))) for _ in range(6)]
+    first: list[tuple[str, bytes]] = []
+    second: list[tuple[str, bytes]] = []
+    for i in range(60):
+        insert = b"ACGTTG" * int(rng.integers(2)) + inserts[rng.integers(6)]
+        insert += b"GGATCC" * int(rng.integers(2))
+        head = random_dna(rng, 2) * 2 + b"GA"
+        umi = random_dna(rng, 2).decode() * int(rng.integers(3)) + "N" * int(rng.integers(5) == 0)
+        for reads, strand, number in ((first, insert, 1), (second, reverse_complement(insert), 2)):
+            read = np.frombuffer(head + strand + b"AGATCGGAAG", dtype=np.uint8)[: rng.integers(3, 100)].copy()
+            read[rng.random(len(read)) < 0.02] = ord("N")
+            reads.append((f"r{i}:{umi} {number} RX:Z:{umi}", read.tobytes()))
+    files = [write_records(tmp_path / "r1.fastq", first)]
+    if paired:
+        files.append(write_records(tmp_path / "r2.fastq", second))
+    library, refusal = read_or_refuse(make_sample(files=tuple(files)), settings)
+    if library is None:
+        assert 60 in (
+            sum(map(int, re.findall(r"_\w+ (\d+)", refusal))),
+            *map(int, re.findall(r"all (\d+)", refusal)),
+        )
+        return
+    assert sum(fate.reads for fate in library.fates) == library.input_reads == 60
+    assert min(fate.reads for fate in library.fates) >= 0
+    assert len({fate.fate for fate in library.fates}) == len(library.fates)
+    if settings.umi_source == "none":
+        counted = sum(fates_of(library)[name] for name in ("kept", "ambiguous_bases"))
+        assert int(library.reads.counts.sum()) == counted
 
 
 def test_damage_is_found_by_check_and_by_read(

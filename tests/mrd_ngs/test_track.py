@@ -145,3 +145,38 @@ def test_the_clones_own_errors_are_no_look_alikes(
     assert own.decision_reads == 2
     more = track_marker(make_library(clone=10_000, others={neighbour: 600}), make_marker(), NgsSettings())
     assert more.has_foreign_neighbours
+
+
+def test_unrelated_cells_with_the_same_window_come_in_whole_templates(
+    make_library: Callable[..., Library], make_marker: Callable[..., Marker]
+) -> None:
+    # A million cells, 5 reads a template. One in ten million: 0.1 template expected; 0.0005 of
+    # samples have three or more (P(X >= 3) = 0.00015, P(X >= 2) = 0.0047), so two are allowed for.
+    shared = track_marker(make_library(clone=10), make_marker(background_fraction=1e-7), NgsSettings())
+    assert shared.shared_templates == pytest.approx(0.1)
+    assert shared.background_reads == pytest.approx(0.5)
+    # Two templates of 5 reads: Poisson(10) reaches 22 in 0.0007, 23 in 0.0003, and 0.0005 are accepted
+    assert shared.decision_reads == 23
+    assert not shared.is_called
+    rare = track_marker(make_library(clone=10), make_marker(background_fraction=1e-11), NgsSettings())
+    assert rare.decision_reads == 2
+    assert rare.is_called
+
+
+@pytest.mark.parametrize("background_fraction", [1e-7, 1e-6])
+def test_unrelated_cells_with_the_same_window_are_rarely_called(
+    rng: np.random.Generator,
+    make_library: Callable[..., Library],
+    make_marker: Callable[..., Marker],
+    background_fraction: float,
+) -> None:
+    marker = make_marker(background_fraction=background_fraction)
+    decision = track_marker(make_library(), marker, NgsSettings()).decision_reads
+    tubes = 20_000
+    cells = rng.poisson(background_fraction * 1_000_000, tubes)
+    depth = np.bincount(
+        np.repeat(np.arange(tubes), cells), weights=5 * branched(rng, int(cells.sum()), 0.8), minlength=tubes
+    )
+    false = int((rng.poisson(depth) >= decision).sum())
+    # 0.001 accepted, and three standard errors of 20,000 tubes
+    assert false / tubes <= 0.001 + 3 * (0.001 / tubes) ** 0.5

@@ -8,8 +8,8 @@ import pytest
 
 from mrd_flow.panel import load_panel
 from mrd_ngs.denominator import DNA_NG_PER_CELL
-from mrd_ngs.evidence import UNVERIFIED, NgsSettings
 from mrd_ngs.germline import load_germline
+from mrd_ngs.marker_rules import load_rules
 from pipeline.detection import mean_count_for_detection
 
 
@@ -19,16 +19,17 @@ def test_clonoseq_dominant_sequence_rules():
     ">= 0.2 % of total nucleated cells", "<= 5 sequences in the next decade",
     ">= 40 estimated genome equivalents".
     """
-    settings = NgsSettings()
-    assert settings.marker_min_cell_fraction == 0.2 / 100
-    assert settings.marker_max_next_decade == 5
-    assert settings.marker_min_templates == 40
+    for rules in (load_rules("nadir_default"), load_rules("clonoseq_like")):
+        assert (rules.fraction_of_cells.threshold, rules.fraction_of_cells.verified) == (0.2 / 100, True)
+        assert (rules.next_decade.threshold, rules.next_decade.verified) == (5, True)
+        assert (rules.templates.threshold, rules.templates.verified) == (40, True)
 
 
 def test_share_of_reads_that_no_source_confirms_is_said_to_be_unverified():
     """EuroClonality-NGS, 5 %: only the introductions of its papers could be read."""
-    assert NgsSettings().marker_min_share == 5 / 100
-    assert any("5 %" in text for text in UNVERIFIED)
+    for name in ("nadir_default", "euroclonality_like"):
+        rule = load_rules(name).share_of_locus
+        assert (rule.threshold, rule.verified) == (5 / 100, False)
 
 
 def test_dna_of_a_diploid_cell():
