@@ -48,9 +48,10 @@ fix: $(VENV)/.test             ## let ruff mend what it can
 wheel-test: $(VENV)/.test      ## build the wheel, install it into an empty environment, run its demo
 	NADIR_WHEEL_TEST=1 $(BIN)/python -m pytest tests/test_wheel.py -m wheel
 
-bench: $(VENV)/.test           ## speed and accuracy of the sequencing, IgBLAST beside it (some 20 min)
+bench: $(VENV)/.test           ## speed and accuracy beside IgBLAST and FlowKit (some 10 min)
 	$(BIN)/python -m pip download --quiet --no-deps --require-hashes -r tests/bench/peers.txt -d $(VENV)/peers
 	$(BIN)/python tests/bench/bench_ngs.py --igblast $(VENV)/peers/sadie_antibody-2.1.1-py3-none-any.whl
+	$(BIN)/python tests/bench/bench_flow.py
 
 lock:          ## remake the hash-locked requirement files (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group lock -o requirements.txt

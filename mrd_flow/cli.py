@@ -120,11 +120,15 @@ def gate(
         Path, typer.Option("--out", metavar="DIR", help="Folder for counts.tsv, membership.parquet.")
     ],
 ) -> None:
-    """Apply the gates of a Gating-ML file or FlowJo workspace, through FlowKit."""
+    """Apply the gates of a Gating-ML file or FlowJo workspace; memberships are FlowKit's, event for event."""
+    from mrd_flow.fcs import read_data_sets
     from mrd_flow.gatingml import apply_gates, write_gates
 
     found = apply_gates(file, gates)
     write_gates(found, out)
+    for anomaly in read_data_sets(file)[0].anomalies:
+        if anomaly.grave:
+            typer.echo(f"grave {anomaly.code}: {anomaly.text}", err=True)
     typer.echo(f"{len(found)} gates; counts.tsv and membership.parquet written to {out}", err=True)
 
 

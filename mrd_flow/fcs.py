@@ -10,7 +10,7 @@ checked. ANALYSIS is ignored.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrd_flow.anomaly import Anomaly
-from mrd_flow.compensation import Spillover, spillover_of
+from mrd_flow.compensation import Spillover, spillover_of, transposed
 from mrd_flow.keywords import Header, integer_keyword, read_header, read_keywords
 from mrd_flow.layout import Parameter, RecordLayout, parameters_of, record_layout
 from pipeline.errors import DamagedFile, InputRefused
@@ -27,6 +27,7 @@ __all__ = ["DEFAULT_CHUNK_EVENTS", "DataSet", "check_file", "read_data_sets"]
 
 DEFAULT_CHUNK_EVENTS = 1 << 17
 _MOST_DATA_SETS = 1000
+_EVENTS_LOOKED_AT = 20_000  # for the direction of the spillover matrix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,16 @@ class DataSet:
     def parameters(self) -> tuple[Parameter, ...]:
         """The columns, in order."""
         return self.layout.parameters
+
+    @property
+    def time_step(self) -> float | None:
+        """Seconds per tick ($TIMESTEP); None where the file states no number above 0."""
+        return _time_step(self.keywords)
+
+    @property
+    def spillover_stated(self) -> bool:
+        """Whether the file states a matrix, be it one that can be used or not."""
+        return all(a.code != "spillover_missing" for a in self.anomalies)
 
     def chunks(
         self, columns: tuple[int, ...] | None = None, *, events: int = DEFAULT_CHUNK_EVENTS
@@ -75,6 +86,29 @@ class DataSet:
             If the file became shorter since it was opened.
         """
         wanted = tuple(range(len(self.parameters))) if columns is None else columns
+        for raw in self._raw(events):
+            yield self.layout.decode(raw, wanted)
+
+    def precise_chunks(
+        self, columns: tuple[int, ...], *, events: int = DEFAULT_CHUNK_EVENTS
+    ) -> Iterator[tuple[NDArray[np.float32] | NDArray[np.float64], tuple[int, ...]]]:
+        """As `chunks`, without rounding and without a copy where the file allows it.
+
+        Yields
+        ------
+        tuple
+            Events, shape (at most ``events``, some columns), and which of their columns
+            the wanted ones are. A file of plain float32 gives its own bytes, all
+            columns; any other float64, the wanted ones.
+        """
+        for raw in self._raw(events):
+            plain = self.layout.plain_view(raw)
+            if plain is not None:
+                yield plain, columns
+            else:
+                yield self.layout.decode_double(raw, columns), tuple(range(len(columns)))
+
+    def _raw(self, events: int) -> Iterator[NDArray[np.uint8]]:
         size = self.layout.event_bytes
         with self.path.open("rb") as file:
             file.seek(self.first_byte)
@@ -83,7 +117,7 @@ class DataSet:
                 raw = np.fromfile(file, np.uint8, rows * size)
                 if len(raw) != rows * size:
                     raise DamagedFile("the file became shorter while it was read", path=self.path)
-                yield self.layout.decode(raw, wanted)
+                yield raw
 
     def table(self, columns: tuple[int, ...] | None = None) -> NDArray[np.float32]:
         """All events at once, float32, shape (events, number of columns)."""
@@ -152,17 +186,7 @@ def _data_sets(path: Path, file: BinaryIO) -> tuple[DataSet, ...]:
 def _with_anomaly(found: list[DataSet], text: str) -> tuple[DataSet, ...]:
     first = found[0]
     noted = (*first.anomalies, Anomaly(code="next_data_set", text=text))
-    replaced = DataSet(
-        path=first.path,
-        version=first.version,
-        keywords=first.keywords,
-        layout=first.layout,
-        events=first.events,
-        first_byte=first.first_byte,
-        spillover=first.spillover,
-        anomalies=noted,
-    )
-    return (replaced, *found[1:])
+    return (replace(first, anomalies=noted), *found[1:])
 
 
 def _data_set(path: Path, file: BinaryIO, start: int, file_bytes: int) -> tuple[DataSet, int]:
@@ -185,6 +209,11 @@ def _data_set(path: Path, file: BinaryIO, start: int, file_bytes: int) -> tuple[
         spillover=spillover,
         anomalies=tuple(anomalies),
     )
+    if spillover is not None and events:
+        first_events = next(data_set.chunks(spillover.columns, events=_EVENTS_LOOKED_AT))
+        turned = transposed(spillover, first_events)
+        if turned is not None:
+            data_set = replace(data_set, anomalies=(*data_set.anomalies, turned))
     return data_set, following
 
 
@@ -253,11 +282,14 @@ def _counted(
 
 
 def _odd_time(keywords: dict[str, str]) -> list[Anomaly]:
-    text = keywords.get("$TIMESTEP")
-    if text is None:
+    if "$TIMESTEP" not in keywords or _time_step(keywords) is not None:
         return []
+    return [Anomaly(code="timestep", text="$TIMESTEP is not a number above 0; time stays in ticks")]
+
+
+def _time_step(keywords: dict[str, str]) -> float | None:
     try:
-        usable = math.isfinite(float(text)) and float(text) > 0
+        step = float(keywords.get("$TIMESTEP", ""))
     except ValueError:
-        usable = False
-    return [] if usable else [Anomaly(code="timestep", text="$TIMESTEP is not a number; time stays in ticks")]
+        return None
+    return step if math.isfinite(step) and step > 0 else None

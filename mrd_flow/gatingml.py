@@ -1,7 +1,7 @@
-"""Gates of a Gating-ML 2.0 file or a FlowJo workspace applied by FlowKit.
+"""Gates of a Gating-ML 2.0 file or a FlowJo workspace applied to a file.
 
-FlowKit takes seconds to import and reads all events in double precision; nothing else
-of this package needs it.
+FlowKit parses the gates; `mrd_flow.engine` applies them. FlowKit takes seconds to import,
+and nothing else of this package needs it.
 """
 
 import warnings
@@ -14,11 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_flow.fcs import read_data_sets
+from mrd_flow.engine import columns_of, run_gates
+from mrd_flow.fcs import DataSet, read_data_sets
+from mrd_flow.gate_compiler import compile_gates
 from pipeline.errors import DamagedFile, InputRefused, printable
 from pipeline.formats.atomic import replacing, write_text
 
 __all__ = ["GateMembership", "apply_gates", "write_gates"]
+
+# What FlowKit raises on gates it cannot parse; AttributeError where an element is absent.
+_PARSER_ERRORS = (AttributeError, KeyError, LookupError, NotImplementedError, TypeError, ValueError)
+_ROW_GROUP_EVENTS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +60,19 @@ def apply_gates(file: Path, gates: Path) -> tuple[GateMembership, ...]:
     DamagedFile, InputRefused
         If either file cannot be read, or the gates do not fit the data.
     """
-    read_data_sets(file)  # our own reasons first: FlowKit's are about Python
     if not gates.is_file():
         raise InputRefused("cannot be read (no such file)", path=gates)
+    data_sets = read_data_sets(file)
+    if len(data_sets) != 1:
+        raise InputRefused(
+            f"the file holds {len(data_sets)} data sets",
+            path=file,
+            expected="one data set, so that it is certain which one the gates are for",
+            remedy="export the data set to a file of its own",
+        )
     with warnings.catch_warnings():
-        # FlowKit reports offsets mended and files absent from a workspace; ours are anomalies
-        warnings.simplefilter("ignore")
-        results = _results(file, gates)
-    return tuple(_memberships(results))
+        warnings.simplefilter("ignore")  # FlowKit's on samples of a workspace that are not at hand
+        return _gated(data_sets[0], gates)
 
 
 def write_gates(found: Sequence[GateMembership], out: Path) -> None:
@@ -79,64 +90,73 @@ def write_gates(found: Sequence[GateMembership], out: Path) -> None:
     write_text(out / "counts.tsv", "\n".join(lines) + "\n")
     events = len(found[0].members) if found else 0
     uses = Counter(gate.gate for gate in found)
-    columns = {"event": pa.array(np.arange(events))}
-    for gate in found:
-        columns[gate.gate if uses[gate.gate] == 1 else f"{gate.path}/{gate.gate}"] = pa.array(gate.members)
-    with replacing(out / "membership.parquet") as temporary:
-        pq.write_table(pa.table(columns), temporary, compression="zstd")
+    names = [gate.gate if uses[gate.gate] == 1 else f"{gate.path}/{gate.gate}" for gate in found]
+    schema = pa.schema([("event", pa.int64()), *((name, pa.bool_()) for name in names)])
+    with (
+        replacing(out / "membership.parquet") as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for begin in range(0, max(events, 1), _ROW_GROUP_EVENTS):
+            end = min(begin + _ROW_GROUP_EVENTS, events)
+            columns = [pa.array(np.arange(begin, end)), *(pa.array(g.members[begin:end]) for g in found)]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
-def _results(file: Path, gates: Path) -> Any:
+def _gated(data: DataSet, gates: Path) -> tuple[GateMembership, ...]:
+    strategy, sample_id = _parsed(data, gates)
+    try:
+        program = compile_gates(strategy, columns_of(data), sample_id=sample_id)
+    except InputRefused as error:
+        raise type(error)(
+            error.what, path=gates, column=error.column, expected=error.expected, remedy=error.remedy
+        ) from error
+    gated = run_gates(data, program)
+    counts = gated.members.sum(axis=1)
+    found = []
+    for index in program.order:
+        gate = program.gates[index]
+        parent = data.events if gate.parent < 0 else int(counts[gate.parent])
+        found.append(
+            GateMembership(
+                gate=gate.name, path="/".join(gate.path), parent_count=parent, members=gated.members[index]
+            )
+        )
+    return tuple(found)
+
+
+def _parsed(data: DataSet, gates: Path) -> tuple[Any, str | None]:
+    """FlowKit's gating strategy, and the name of the file in a workspace."""
     import flowkit
     from flowkit import exceptions
 
     try:
-        sample = flowkit.Sample(file, ignore_offset_error=True, ignore_offset_discrepancy=True)
         if gates.suffix.lower() == ".wsp":
-            return _workspace_results(flowkit, sample, gates)
-        return flowkit.parse_gating_xml(str(gates)).gate_sample(sample)
+            return _of_workspace(flowkit, data, gates)
+        return flowkit.parse_gating_xml(str(gates)), None
     except SyntaxError as error:  # the parser's
         raise DamagedFile(f"not XML ({printable(str(error))})", path=gates) from error
-    except (
-        exceptions.FlowKitException,
-        exceptions.FCSParsingError,
-        exceptions.DataOffsetDiscrepancyError,
-        ValueError,
-        KeyError,
-    ) as error:
-        # FlowKit raises all of these on gates or files it cannot use
-        raise InputRefused(
-            f"FlowKit could not apply these gates to {printable(file.name)} "
-            f"({type(error).__name__}: {printable(str(error))})",
-            path=gates,
-            expected="Gating-ML 2.0 or a FlowJo workspace whose parameters the file has",
-        ) from error
+    except _PARSER_ERRORS as error:
+        raise _unusable(gates, error) from error
+    except exceptions.FlowKitException as error:
+        raise _unusable(gates, error) from error
 
 
-def _workspace_results(flowkit: Any, sample: Any, gates: Path) -> Any:
-    workspace = flowkit.Workspace(gates, fcs_samples=[sample])
-    if sample.id not in workspace.get_sample_ids(loaded_only=True):
-        raise InputRefused(
-            "the workspace does not contain this file",
-            path=gates,
-            remedy="give the file the name it has in the workspace",
-        )
-    workspace.analyze_samples(sample_id=sample.id, use_mp=False)
-    return workspace.get_gating_results(sample.id)
+def _unusable(gates: Path, error: Exception) -> InputRefused:
+    return InputRefused(
+        f"FlowKit could not read these gates ({type(error).__name__}: {printable(str(error))[:200]})",
+        path=gates,
+        expected="Gating-ML 2.0 or a FlowJo workspace",
+    )
 
 
-def _memberships(results: Any) -> list[GateMembership]:
-    rows = results.report.sort_index().to_dict("records")
-    counts = {(row["gate_path"], row["gate_name"]): int(row["count"]) for row in rows}
-    found = []
-    for row in rows:
-        path = row["gate_path"]
-        members = np.asarray(results.get_gate_membership(row["gate_name"], gate_path=path), np.bool_)
-        # The root has no row. A quadrant's own row leaves out the name of its quadrant gate,
-        # which its children's path holds.
-        above = (path[:-1], path[-1]) if (path[:-1], path[-1]) in counts else (path[:-2], path[-1])
-        parent = len(members) if len(path) == 1 else counts[above]
-        found.append(
-            GateMembership(gate=row["gate_name"], path="/".join(path), parent_count=parent, members=members)
-        )
-    return found
+def _of_workspace(flowkit: Any, data: DataSet, gates: Path) -> tuple[Any, str]:
+    workspace = flowkit.Workspace(gates, load_missing_file_data=True)
+    known = set(workspace.get_sample_ids(loaded_only=False))
+    for name in (data.keywords.get("$FIL", "").strip(), data.path.name):
+        if name in known:
+            return workspace.get_gating_strategy(name), name
+    raise InputRefused(
+        "the workspace does not contain this file",
+        path=gates,
+        remedy="give the file the name it has in the workspace",
+    )

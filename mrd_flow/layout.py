@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,15 +62,32 @@ class RecordLayout:
             float32, shape (n_events, len(columns)). Integers beyond 2^24 and doubles
             are rounded to it.
         """
+        return np.column_stack([self._scaled(c, p).astype(np.float32) for c, p in self._stored(raw, columns)])
+
+    def decode_double(self, raw: NDArray[np.uint8], columns: tuple[int, ...]) -> NDArray[np.float64]:
+        """As `decode`, in double precision: no integer below 2^53 is rounded."""
+        return np.column_stack([self._scaled(c, p).astype(np.float64) for c, p in self._stored(raw, columns)])
+
+    def plain_view(self, raw: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """The bytes themselves as float32 of shape (n_events, n_parameters), or None.
+
+        Only where every parameter is an unscaled float32 in this machine's byte order.
+        """
+        unscaled = all(p.kind == "F" and p.gain in (0.0, 1.0) for p in self.parameters)
+        kind = self._uniform() if unscaled else None
+        return raw.view(np.float32).reshape(-1, len(self.parameters)) if kind == np.float32 else None
+
+    def _stored(
+        self, raw: NDArray[np.uint8], columns: tuple[int, ...]
+    ) -> Iterator[tuple[NDArray[Any], Parameter]]:
         fast = self._uniform()
         if fast is not None:
             table = raw.view(fast).reshape(-1, len(self.parameters))
-            return np.column_stack([self._scaled(table[:, c], self.parameters[c]) for c in columns])
+            yield from ((table[:, c], self.parameters[c]) for c in columns)
+            return
         rows = raw.reshape(-1, self.event_bytes)
         starts = np.concatenate(([0], np.cumsum([p.bits // 8 for p in self.parameters])))
-        return np.column_stack(
-            [self._scaled(self._word(rows, int(starts[c]), c), self.parameters[c]) for c in columns]
-        )
+        yield from ((self._word(rows, int(starts[c]), c), self.parameters[c]) for c in columns)
 
     def _uniform(self) -> np.dtype[Any] | None:
         """One numpy type for all, where words are whole and bytes run up or down."""
@@ -78,14 +95,16 @@ class RecordLayout:
         size = first.bits // 8
         if any((p.kind, p.bits) != (first.kind, first.bits) for p in self.parameters):
             return None
-        if (first.kind == "I" and size not in (1, 2, 4, 8)) or not self._monotone():
+        if (first.kind == "I" and size not in (1, 2, 4, 8)) or not self.monotone:
             return None
         return np.dtype(f"{'>' if self._big_endian() else '<'}{'u' if first.kind == 'I' else 'f'}{size}")
 
     def _big_endian(self) -> bool:
         return len(self.byte_order) > 1 and self.byte_order[0] > self.byte_order[-1]
 
-    def _monotone(self) -> bool:
+    @property
+    def monotone(self) -> bool:
+        """Whether a word's bytes run up or down."""
         return list(self.byte_order) in (sorted(self.byte_order), sorted(self.byte_order, reverse=True))
 
     def _word(self, rows: NDArray[np.uint8], start: int, column: int) -> NDArray[Any]:
@@ -104,7 +123,7 @@ class RecordLayout:
         return wide.view("<u8")[:, 0]
 
     @staticmethod
-    def _scaled(stored: NDArray[Any], parameter: Parameter) -> NDArray[np.float32]:
+    def _scaled(stored: NDArray[Any], parameter: Parameter) -> NDArray[Any]:
         values = stored
         if parameter.kind == "I":
             top = math.ceil(math.log2(parameter.range)) if parameter.range > 1 else parameter.bits
@@ -112,10 +131,10 @@ class RecordLayout:
                 values = values & values.dtype.type(2**top - 1)
             if parameter.decades > 0:
                 decades = parameter.decades * values.astype(np.float64) / parameter.range
-                return (parameter.log_zero * 10**decades).astype(np.float32)
+                return np.asarray(parameter.log_zero * 10**decades)
         if parameter.gain not in (0.0, 1.0):
-            return (values / parameter.gain).astype(np.float32)
-        return values.astype(np.float32)
+            return np.asarray(values / parameter.gain)
+        return values
 
 
 def parameters_of(keywords: Mapping[str, str]) -> tuple[tuple[Parameter, ...], list[Anomaly]]:
@@ -167,9 +186,16 @@ def record_layout(keywords: Mapping[str, str], parameters: tuple[Parameter, ...]
     order = tuple(int(d) for d in text.split(",")) if re.fullmatch(r"[1-8](,[1-8]){0,7}", text) else ()
     if sorted(order) != list(range(1, len(order) + 1)) or not order:
         raise DamagedFile("$BYTEORD is missing or is no order of bytes", expected="1,2,3,4 or 4,3,2,1")
-    return RecordLayout(
+    layout = RecordLayout(
         parameters=parameters, event_bytes=sum(p.bits for p in parameters) // 8, byte_order=order
     )
+    if not layout.monotone and any(p.bits not in (8, 8 * len(order)) for p in parameters):
+        raise InputRefused(
+            "$BYTEORD mixes the bytes of words that are not all as long as it",
+            column="$BYTEORD",
+            expected="1,2,3,4 or 4,3,2,1 where parameters differ in width",
+        )
+    return layout
 
 
 def _parameter(keywords: Mapping[str, str], number: int, overall: str, anomalies: list[Anomaly]) -> Parameter:
@@ -189,15 +215,23 @@ def _parameter(keywords: Mapping[str, str], number: int, overall: str, anomalies
     if f"$P{number}N" not in keywords:
         anomalies.append(Anomaly(code="parameter_unnamed", text=f"parameter {number} has no $P{number}N"))
     decades, log_zero = _amplification(keywords, number, anomalies)
+    name = keywords.get(f"$P{number}N", f"P{number}").strip()
+    gain = _number(keywords, f"$P{number}G", 1.0, anomalies)
+    top = _number(keywords, f"$P{number}R", 0.0, anomalies)
+    if kind == "I" and decades > 0 and top == 0:
+        text = f"parameter {number} is logarithmic without a usable $P{number}R; read as linear"
+        anomalies.append(Anomaly(code="amplification", text=text, grave=True))
+        decades = 0.0
     return Parameter(
-        name=keywords.get(f"$P{number}N", f"P{number}").strip(),
+        name=name,
         stain=keywords.get(f"$P{number}S", "").strip(),
         kind=kind,
         bits=bits,
-        range=_number(keywords, f"$P{number}R", 0.0, anomalies),
+        range=top,
         decades=decades if kind == "I" else 0.0,
         log_zero=log_zero,
-        gain=_number(keywords, f"$P{number}G", 1.0, anomalies),
+        # Makers copy a detector's gain to the clock, which has no amplifier.
+        gain=1.0 if name.lower() == "time" else gain,
     )
 
 

@@ -70,7 +70,7 @@ COLUMNS: dict[str, str] = {
     **dict.fromkeys(("junction_length", "junction_aa_length", "np1_length", "np2_length"), _INTEGER),
     "germline_database": _TEXT,
 }
-_READS_AT_ONCE, _BASES_AT_ONCE = 2_000, 8_000_000
+_READS_AT_ONCE, _BASES_AT_ONCE = 5_000, 8_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +110,8 @@ def write_airr(
 
     Notes
     -----
-    Memory does not grow with the number of reads: 200 MB in all on one thread, measured with
-    200,000 reads of 275 bases.
+    Memory does not grow with the number of reads: 215 MB in all on one thread and 240 MB on two,
+    measured with 120,000 reads of 230 bases.
     """
     counts = np.zeros(3, dtype=np.int64)
     with replacing(path) as temporary, _output(temporary, path.suffix == ".gz") as file:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +42,7 @@ class Annotations:
 
     def subset(self, which: NDArray[np.int64]) -> "Annotations":
         """The reads ``which``, in that order."""
-        lengths = np.diff(self.offsets)[which]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        places = np.arange(offsets[-1]) + np.repeat(self.offsets[which] - offsets[:-1], lengths)
+        places, offsets = self._places(which)
         return Annotations(
             codes=self.codes[places],
             offsets=offsets,
@@ -58,12 +56,15 @@ class Annotations:
 
     def take(self, which: NDArray[np.int64], other: "Annotations", theirs: NDArray[np.int64]) -> None:
         """Put reads ``theirs`` of ``other`` (of equal lengths) in place of reads ``which``, as reversed."""
-        for one, two in zip(which.tolist(), theirs.tolist(), strict=True):
-            self.codes[self.offsets[one] : self.offsets[one + 1]] = other.codes[
-                other.offsets[two] : other.offsets[two + 1]
-            ]
+        self.codes[self._places(which)[0]] = other.codes[other._places(theirs)[0]]
         for name in ("rows", "v_ties", "d_ties", "j_ties", "steps", "j_steps"):
             getattr(self, name)[which] = getattr(other, name)[theirs]
+
+    def _places(self, which: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the bases of reads ``which`` stand in ``codes``, and offsets of these reads alone."""
+        lengths = np.diff(self.offsets)[which]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return np.arange(offsets[-1]) + np.repeat(self.offsets[which] - offsets[:-1], lengths), offsets
 
 
 def encode(sequences: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -100,20 +101,35 @@ def annotate_codes(
     from mrd_ngs import annotate_kernels as kernels
 
     stages = _Stages(kernels, germline_tables(germline), int(np.diff(offsets).max(initial=1)))
-    forward = stages.find_v(codes.copy(), offsets)
-    unsure = np.flatnonzero(forward.rows[:, kernels.V_SCORE] < CERTAIN)
-    stages.join(forward)
-    if not len(unsure):
-        return forward
-    mates = forward.subset(unsure)
+    found = stages.straight_v(codes.copy(), offsets)
+    unsure = np.flatnonzero(found.rows[:, kernels.V_SCORE] < CERTAIN)
+    backward = _turned(stages, kernels, found, unsure)
+    clear = backward.rows[:, kernels.V_SCORE] >= CERTAIN
+    found.take(unsure[clear], backward, np.flatnonzero(clear))
+    stages.folded_v(found)
+    unsure, backward = unsure[~clear], backward.subset(np.flatnonzero(~clear))
+    still = found.rows[unsure, kernels.V_SCORE] < CERTAIN
+    unsure, backward = unsure[still], backward.subset(np.flatnonzero(still))
+    stages.join(found)
+    if len(unsure):
+        stages.folded_v(backward)
+        stages.join(backward)
+        better = np.flatnonzero(_scores(kernels, backward) > _scores(kernels, found.subset(unsure)))
+        backward.rows[:, kernels.REV] = 1
+        found.take(unsure[better], backward, better)
+    return found
+
+
+def _turned(
+    stages: "_Stages", kernels: "ModuleType", found: Annotations, which: NDArray[np.int64]
+) -> Annotations:
+    """The straight V of reads ``which`` on their other strand."""
+    mates = found.subset(which)
     turned = np.empty_like(mates.codes)
     kernels.complement(mates.codes, mates.offsets, turned)
-    backward = stages.find_v(turned, mates.offsets)
-    stages.join(backward)
-    better = np.flatnonzero(_scores(kernels, backward) > _scores(kernels, mates))
+    backward = stages.straight_v(turned, mates.offsets)
     backward.rows[:, kernels.REV] = 1
-    forward.take(unsure[better], backward, better)
-    return forward
+    return backward
 
 
 def _scores(kernels: "ModuleType", found: Annotations) -> NDArray[np.int64]:
@@ -137,7 +153,7 @@ class _Stages:
         self._totals = np.zeros((2, alleles), dtype=np.int64)
         self._where = np.zeros((alleles, 3), dtype=np.int64)
 
-    def find_v(self, codes: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Annotations:
+    def straight_v(self, codes: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Annotations:
         kernels, v = self._kernels, self._tables.v
         reads = len(offsets) - 1
         found = Annotations(
@@ -150,14 +166,21 @@ class _Stages:
             steps=np.zeros((reads, kernels.MAX_STEPS), dtype=np.int64),
             j_steps=np.zeros((reads, kernels.MAX_J_STEPS), dtype=np.int64),
         )
-        work = (v.words.starts, v.words.places, self._bits, self._votes, self._counts, self._totals[0])
         kernels.straight_v(
-            codes, offsets, found.rows, found.v_ties, found.steps, v.bits, v.table, v.loci, *work
-        )
-        kernels.folded_v(
-            codes, offsets, found.rows, found.v_ties, found.steps, v.bits, v.table, v.loci, v.codes, *work
+            codes, offsets, found.rows, found.v_ties, found.steps, v.bits, v.table, v.loci, *self._v_work()
         )
         return found
+
+    def folded_v(self, found: Annotations) -> None:
+        v = self._tables.v
+        self._kernels.folded_v(
+            found.codes, found.offsets, found.rows, found.v_ties, found.steps, v.bits, v.table, v.loci,
+            v.codes, *self._v_work(),
+        )  # fmt: skip
+
+    def _v_work(self) -> tuple[NDArray[Any], ...]:
+        words = self._tables.v.words
+        return words.starts, words.places, self._bits, self._votes, self._counts, self._totals[0]
 
     def join(self, found: Annotations) -> None:
         kernels, tables = self._kernels, self._tables

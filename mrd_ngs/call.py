@@ -21,7 +21,15 @@ from mrd_ngs.statement import (
 from mrd_ngs.track import Track, track_marker
 from pipeline.model import DenominatorUnit, Marker, Material, MrdResult, Reason, Status
 
-__all__ = ["CLONE", "METHOD_VERSION", "NgsCalls", "call_markers", "call_patient"]
+__all__ = [
+    "CLONE",
+    "METHOD_VERSION",
+    "NgsCalls",
+    "call_markers",
+    "call_patient",
+    "first_with_marker",
+    "library_order",
+]
 
 METHOD_VERSION = "mrd_ngs 0.1.0"
 
@@ -75,12 +83,12 @@ def call_patient(libraries: Sequence[Library], *, settings: NgsSettings, baselin
     """
     if len({library.sample.patient_id for library in libraries}) > 1:
         raise ValueError("libraries of several patients")
-    ordered = sorted(libraries, key=_order)
+    ordered = sorted(libraries, key=library_order)
     baselines = [library for library in ordered if library.sample.timepoint == baseline]
     if not baselines:
         results = tuple(_no_marker(library, Reason.NO_BASELINE) for library in ordered)
         return NgsCalls(results=results, markers=(), tracks=())
-    first, markers = _first_with_taken(baselines, settings)
+    first, markers = first_with_marker(baselines, settings)
     return call_markers(ordered, markers, settings=settings, baseline=first)
 
 
@@ -163,7 +171,8 @@ def _donors(library: Library, libraries: Sequence[Library], found: Sequence[Sequ
     return [sum(track.window.exact for track in same) for same in zip(*beside, strict=True)]
 
 
-def _order(library: Library) -> tuple[object, ...]:
+def library_order(library: Library) -> tuple[object, ...]:
+    """Sort key of a patient's libraries: by date, time point, marrow first."""
     sample = library.sample
     marrow_first = sample.material is not Material.BONE_MARROW
     return (
@@ -195,10 +204,27 @@ def _with_neighbours(
     )
 
 
-def _first_with_taken(
+def first_with_marker(
     baselines: Sequence[Library], settings: NgsSettings
 ) -> tuple[Library, tuple[Marker, ...]]:
-    ranked = sorted(baselines, key=lambda b: b.sample.material is not Material.BONE_MARROW)
+    """The baseline library from which a patient's markers come, and its candidates.
+
+    Parameters
+    ----------
+    baselines
+        One patient's libraries of the baseline time point, at least one.
+    settings
+        Run choices.
+
+    Returns
+    -------
+    library, markers
+        Of the first library that has a clone to follow, marrow before other materials; of the
+        first of all where none has.
+    """
+    ranked = sorted(
+        baselines, key=lambda b: (b.sample.material is not Material.BONE_MARROW, *library_order(b))
+    )
     looked_at: list[tuple[Library, tuple[Marker, ...]]] = []
     for library in ranked:
         markers = index_markers(library, settings)

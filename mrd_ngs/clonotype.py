@@ -5,21 +5,20 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
-from mrd_ngs.annotate import annotate_sequences
 from mrd_ngs.denoise import fold_errors, substitution_rate
 from mrd_ngs.denominator import nucleated_cells
 from mrd_ngs.evidence import Library, NgsSettings, ReadFate, reverse_complement
 from mrd_ngs.germline import load_germline
-from mrd_ngs.rearrangement import Rearrangement
+from mrd_ngs.rearranged_reads import Rearranged, RearrangedReads, find_rearranged
 from pipeline.formats.atomic import write_bytes
 
 __all__ = ["Clonotype", "Repertoire", "find_clonotypes", "write_clonotypes"]
 
-_SEQUENCES_AT_ONCE = 20_000
 _MINOR_V_SHARE = 0.05
 """Below this share of the reads of a junction another V gene is taken as misread: own choice.
 Two cells rarely have one junction and two V genes, and reads with errors in V often seem to."""
@@ -28,8 +27,11 @@ _SAME_V_MISMATCH_RATE = 0.03
 """Reads of one junction that differ in no more of their V are of one V gene: own choice, above
 the error rate of reads and below the distance of most genes."""
 
-# Given where the annotation has them; AIRR requires the columns, not their contents.
-_ALIGNMENT = ("sequence_alignment", "germline_alignment", "v_cigar", "d_cigar", "j_cigar")
+_ANNOTATED = (
+    *("v_call", "d_call", "j_call", "sequence_alignment", "germline_alignment", "junction", "junction_aa"),
+    *("v_cigar", "d_cigar", "j_cigar"),
+)
+_TRUTH = {"T": True, "F": False, "": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,9 @@ class Clonotype:
     reads, those of folded errors included; ``distinct_sequences`` how many distinct reads
     these were. ``templates`` are None without spike-ins, ``share_of_cells`` (of nucleated
     cells) also without cells; ``share_of_locus`` is of all reads of the locus with a junction.
+    DJ, V-Kde and intron-Kde rearrangements have an empty ``junction`` and ``junction_aa``, a name
+    that says what they are (``IGH-DJ-1``), and a share of the reads of their own kind: a
+    cell may carry one of them beside its junction.
     """
 
     sequence_id: str
@@ -78,24 +83,11 @@ class Repertoire:
         return tuple(sorted({clonotype.locus for clonotype in self.clonotypes}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
-    """A distinct read with a junction."""
-
-    rearrangement: Rearrangement
-    rank: int
-    reads: int
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.rearrangement.locus, self.rearrangement.junction
-
-
 @dataclass(slots=True, kw_only=True)
 class _Clone:
-    """Reads of one junction and one V and J gene; ``first`` is the most abundant read."""
+    """Reads of one core and one V (or D) and J gene; ``first`` is the most abundant read."""
 
-    first: _Read
+    first: Rearranged
     v_gene: str
     j_gene: str
     reads: int = 0
@@ -104,6 +96,9 @@ class _Clone:
 
 def find_clonotypes(library: Library, settings: NgsSettings) -> Repertoire:
     """Annotate every distinct read, fold errors, and group by locus, V gene, J gene and junction.
+
+    DJ and kappa-deleting rearrangements are grouped alike, by the nucleotides that
+    `mrd_ngs.rearranged_reads` takes in place of the junction.
 
     Parameters
     ----------
@@ -123,17 +118,18 @@ def find_clonotypes(library: Library, settings: NgsSettings) -> Repertoire:
     Reads of one junction whose V calls have a gene in common, or that agree as far as both
     reach, are of one V gene: truncated reads do not tell all genes apart. Reads per
     template come from all spike-in reads, errors included, since folding brings a clone's
-    errors back. Rearrangements without a whole junction (DJ, kappa deleting element) are
-    counted in ``fates``, not clones.
+    errors back. Reads cut inside the junction, or behind V, are counted in ``fates``, not clones;
+    a DJ or Kde read cut short is a clone of its own.
     """
-    found, fates = _annotated(library)
-    roots = _denoised(found, library, settings)
-    by_junction: dict[tuple[str, str], list[_Read]] = {}
-    for one in found:  # most abundant first
-        by_junction.setdefault((one.rearrangement.locus, roots[one.key]), []).append(one)
-    clones = [clone for reads in by_junction.values() for clone in _split_by_genes(reads, library)]
+    annotated = find_rearranged(library.reads, load_germline())
+    roots = _denoised(annotated.found, library, settings)
+    by_core: dict[tuple[str, str, bytes], list[Rearranged]] = {}
+    for one in annotated.found:  # most abundant first
+        by_core.setdefault(roots[one.key], []).append(one)
+    clones = [clone for reads in by_core.values() for clone in _split_by_genes(reads, library)]
     clones.sort(key=lambda c: (-c.reads, c.first.key, c.v_gene, c.j_gene))
-    return Repertoire(clonotypes=tuple(_rows(clones, library)), fates=fates)
+    fates = tuple(ReadFate(fate=fate, reads=reads) for fate, reads in annotated.fates.items())
+    return Repertoire(clonotypes=tuple(_rows(clones, library, annotated)), fates=fates)
 
 
 def write_clonotypes(path: Path, clonotypes: Sequence[Clonotype]) -> None:
@@ -143,7 +139,11 @@ def write_clonotypes(path: Path, clonotypes: Sequence[Clonotype]) -> None:
     """
     names = [field.name for field in fields(Clonotype)]
     lines = ["\t".join(names)]
-    lines += ["\t".join(_cell(getattr(clonotype, name)) for name in names) for clonotype in clonotypes]
+    cells = attrgetter(*names)
+    lines += [
+        "\t".join([cell if type(cell) is str else _cell(cell) for cell in cells(clonotype)])
+        for clonotype in clonotypes
+    ]
     text = ("\n".join(lines) + "\n").encode("ascii")
     if path.suffix == ".gz":
         buffer = io.BytesIO()
@@ -153,64 +153,40 @@ def write_clonotypes(path: Path, clonotypes: Sequence[Clonotype]) -> None:
     write_bytes(path, text)
 
 
-def _annotated(library: Library) -> tuple[list[_Read], tuple[ReadFate, ...]]:
-    """Distinct reads with a junction, most abundant first, and what became of all reads."""
-    germline = load_germline()
-    found: list[_Read] = []
-    fates = Counter(dict.fromkeys(("clonotype", "no_rearrangement", "no_junction", "ambiguous_junction"), 0))
-    ranks = range(len(library.reads))
-    for start in range(0, len(ranks), _SEQUENCES_AT_ONCE):
-        part = ranks[start : start + _SEQUENCES_AT_ONCE]
-        sequences = [library.reads.sequence(rank).decode() for rank in part]
-        for rank, rearrangement in zip(part, annotate_sequences(sequences, germline), strict=True):
-            reads = int(library.reads.counts[rank])
-            if rearrangement is None:
-                fates["no_rearrangement"] += reads
-            elif not rearrangement.junction:
-                fates["no_junction"] += reads
-            elif set(rearrangement.junction) - set("ACGT"):
-                fates["ambiguous_junction"] += reads
-            else:
-                fates["clonotype"] += reads
-                found.append(_Read(rearrangement=rearrangement, rank=rank, reads=reads))
-    return found, tuple(ReadFate(fate=fate, reads=reads) for fate, reads in fates.items())
-
-
-def _denoised(found: Sequence[_Read], library: Library, settings: NgsSettings) -> dict[tuple[str, str], str]:
-    """The junction that each junction of a locus is folded into."""
-    counts: dict[str, Counter[str]] = {}
+def _denoised(
+    found: Sequence[Rearranged], library: Library, settings: NgsSettings
+) -> dict[tuple[str, str, bytes], tuple[str, str, bytes]]:
+    """The key of the core that each core is folded into, within its locus and kind."""
+    counts: dict[tuple[str, str], Counter[bytes]] = {}
     for one in found:
-        counts.setdefault(one.rearrangement.locus, Counter())[one.rearrangement.junction] += one.reads
+        counts.setdefault((one.locus, one.kind), Counter())[one.core] += one.reads
     error_rate = substitution_rate(library, settings)
-    roots: dict[tuple[str, str], str] = {}
-    for locus, junctions in counts.items():
-        ordered = sorted(junctions)
+    roots: dict[tuple[str, str, bytes], tuple[str, str, bytes]] = {}
+    for (locus, kind), cores in counts.items():
+        ordered = sorted(cores)
         folding = fold_errors(
-            [junction.encode() for junction in ordered],
-            np.array([junctions[junction] for junction in ordered], dtype=np.int64),
+            ordered,
+            np.array([cores[core] for core in ordered], dtype=np.int64),
             error_rate=error_rate,
             safety=settings.denoise_safety,
             alpha=settings.denoise_alpha,
         )
-        for junction, parent in zip(ordered, folding.parent.tolist(), strict=True):
-            roots[locus, junction] = ordered[parent]
+        for core, parent in zip(ordered, folding.parent.tolist(), strict=True):
+            roots[locus, kind, core] = (locus, kind, ordered[parent])
     return roots
 
 
-def _split_by_genes(reads: Sequence[_Read], library: Library) -> list[_Clone]:
-    """Clones among the reads of one junction, which come most abundant first."""
+def _split_by_genes(reads: Sequence[Rearranged], library: Library) -> list[_Clone]:
+    """Clones among the reads of one core, which come most abundant first."""
     clones: list[_Clone] = []
     for one in reads:
-        v_genes, j_genes = _genes(one.rearrangement.v_call), _genes(one.rearrangement.j_call)
-        home = next(
-            (
-                c
-                for c in clones
-                if c.j_gene in j_genes and (c.v_gene in v_genes or _overlap_agrees(c.first, one, library))
-            ),
-            None,
-        )
-        if home is None:
+        v_genes, j_genes = one.first_genes, one.j_genes
+        for home in clones:
+            if home.j_gene in j_genes and (
+                home.v_gene in v_genes or _overlap_agrees(home.first, one, library)
+            ):
+                break
+        else:
             home = _Clone(first=one, v_gene=v_genes[0], j_gene=j_genes[0])
             clones.append(home)
         home.reads += one.reads
@@ -223,11 +199,11 @@ def _split_by_genes(reads: Sequence[_Read], library: Library) -> list[_Clone]:
     return clones
 
 
-def _overlap_agrees(one: _Read, other: _Read, library: Library) -> bool:
+def _overlap_agrees(one: Rearranged, other: Rearranged, library: Library) -> bool:
     """Whether two reads of one junction are the same V as far as both reach, whatever it is called."""
     sides = []
     for read in (one, other):
-        sequence = _coding(read, library)[: read.rearrangement.junction_start]
+        sequence = _coding(read, library)[: read.start]
         sides.append(np.frombuffer(sequence, dtype=np.uint8))
     both = min(len(side) for side in sides)
     if not both:
@@ -235,47 +211,39 @@ def _overlap_agrees(one: _Read, other: _Read, library: Library) -> bool:
     return bool(np.mean(sides[0][-both:] != sides[1][-both:]) <= _SAME_V_MISMATCH_RATE)
 
 
-def _coding(read: _Read, library: Library) -> bytes:
+def _coding(read: Rearranged, library: Library) -> bytes:
     sequence = library.reads.sequence(read.rank)
-    return reverse_complement(sequence) if read.rearrangement.rev_comp else sequence
+    return reverse_complement(sequence) if read.rev_comp else sequence
 
 
-def _genes(calls: str) -> list[str]:
-    """Genes of the alleles of a call, in order: ``IGHV3-30*01,IGHV3-30*03`` is one gene."""
-    return list(dict.fromkeys(call.split("*")[0] for call in calls.split(",")))
-
-
-def _rows(clones: Sequence[_Clone], library: Library) -> Iterator[Clonotype]:
-    locus_reads: Counter[str] = Counter()
+def _rows(clones: Sequence[_Clone], library: Library, annotated: RearrangedReads) -> Iterator[Clonotype]:
+    reads_of_kind: Counter[tuple[str, str]] = Counter()
     for clone in clones:
-        locus_reads[clone.first.rearrangement.locus] += clone.reads
+        reads_of_kind[clone.first.locus, clone.first.kind] += clone.reads
+    cells_of = annotated.rows([clone.first.rank for clone in clones], ("productive", *_ANNOTATED))
     per_template = _reads_per_template(library)
     cells = nucleated_cells(library.sample)
-    numbers: Counter[str] = Counter()
+    numbers: Counter[tuple[str, str]] = Counter()
     for clone in clones:
-        rearrangement = clone.first.rearrangement
-        numbers[rearrangement.locus] += 1
-        name = f"{rearrangement.locus}-{numbers[rearrangement.locus]}"
+        locus, kind = clone.first.locus, clone.first.kind
+        numbers[locus, kind] += 1
+        name = "-".join(filter(None, (locus, kind, str(numbers[locus, kind]))))
         templates = None if per_template is None else clone.reads / per_template
         known = templates is not None and cells is not None and cells.count > 0
+        productive, *texts = cells_of[clone.first.rank]
         yield Clonotype(
             sequence_id=name,
             sequence=_coding(clone.first, library).decode(),
             rev_comp=False,
-            productive=rearrangement.productive,
-            v_call=rearrangement.v_call,
-            d_call=rearrangement.d_call,
-            j_call=rearrangement.j_call,
-            junction=rearrangement.junction,
-            junction_aa=rearrangement.junction_aa,
+            productive=_TRUTH[productive],
             clone_id=name,
-            locus=rearrangement.locus,
+            locus=locus,
             duplicate_count=clone.reads,
             distinct_sequences=clone.sequences,
             templates=templates,
-            share_of_locus=clone.reads / locus_reads[rearrangement.locus],
+            share_of_locus=clone.reads / reads_of_kind[locus, kind],
             share_of_cells=templates / cells.count if known and templates and cells else None,
-            **{column: getattr(rearrangement, column, None) or "" for column in _ALIGNMENT},
+            **dict(zip(_ANNOTATED, texts, strict=True)),
         )
 
 

@@ -187,7 +187,7 @@ class _Halves:
     """Sequences by either half: of two with one mismatch, one half is the same (pigeonhole)."""
 
     def __init__(self, sequences: Sequence[bytes]) -> None:
-        self._sequences = sequences
+        self._numbers = [int.from_bytes(sequence, "little") for sequence in sequences]
         self._index = {sequence: i for i, sequence in enumerate(sequences)}
         self._members: dict[tuple[int, bool, bytes], list[int]] = {}
         for i, sequence in enumerate(sequences):
@@ -202,18 +202,16 @@ class _Halves:
     def one_mismatch(self, sequence: bytes) -> list[tuple[int, int]]:
         """Sequences at one mismatch, and where."""
         found = []
+        own = int.from_bytes(sequence, "little")
         for key in self._keys(sequence):
             members = self._members[key]
             if len(members) > len(sequence):  # many share this half: making all neighbours is less work
                 return self._made(sequence)
             for other in members:
-                different = [
-                    at
-                    for at, (a, b) in enumerate(zip(sequence, self._sequences[other], strict=True))
-                    if a != b
-                ]
-                if len(different) == 1:
-                    found.append((other, different[0]))
+                differ = own ^ self._numbers[other]
+                at = ((differ & -differ).bit_length() - 1) >> 3  # the first letter that differs
+                if differ and differ >> (8 * at) < 256:  # and no letter behind it
+                    found.append((other, at))
         return found
 
     def _made(self, sequence: bytes) -> list[tuple[int, int]]:

@@ -43,12 +43,16 @@ class Diversity:
 def measure_loci(
     clonotypes: Sequence[Clonotype], *, rarefied_to: int, rng: np.random.Generator
 ) -> tuple[Diversity, ...]:
-    """Diversity of every locus that has a clone, by name of the locus."""
+    """Diversity of every locus that has a clone with a junction, by name of the locus.
+
+    DJ and Kde clones are left out: a cell may carry one beside its V(D)J.
+    """
+    whole = [c for c in clonotypes if c.junction]
     return tuple(
         measure_diversity(
-            [c for c in clonotypes if c.locus == locus], locus=locus, rarefied_to=rarefied_to, rng=rng
+            [c for c in whole if c.locus == locus], locus=locus, rarefied_to=rarefied_to, rng=rng
         )
-        for locus in sorted({c.locus for c in clonotypes})
+        for locus in sorted({c.locus for c in whole})
     )
 
 

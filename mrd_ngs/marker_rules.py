@@ -101,6 +101,25 @@ class MarkerRules(_Part):
         """
         return f"{self.id} {self.version}"
 
+    @property
+    def unverified(self) -> tuple[str, ...]:
+        """Rules of the set whose threshold no published text confirmed, in words.
+
+        >>> load_rules("clonoseq_like").unverified
+        ()
+        """
+        words = {
+            "share_of_locus": "share of the reads of its locus",
+            "fraction_of_cells": "share of nucleated cells",
+            "templates": "genome equivalents",
+            "next_decade": "sequences in the next decade of frequency",
+            "background": "other clones expected to share its window",
+        }
+        rules = {name: getattr(self, name) for name in words}
+        return tuple(
+            f"{words[name]} {rule.threshold:g}" for name, rule in rules.items() if rule and not rule.verified
+        )
+
     def judge(self, figures: Figures) -> Verdict:
         """Hold one candidate against every rule of the set.
 

@@ -1,10 +1,14 @@
 """Where a window of nucleotides occurs in the distinct reads: exactly, or nearly.
 
-A window with at most k mismatches has one of its k + 1 pieces unchanged (pigeonhole), so
-every piece is looked up exactly and only its finds are compared in full.
+A window with at most k mismatches has one of its k + 1 pieces unchanged (pigeonhole). A
+piece of p bases holds a whole word of w at any p - w + 1 neighbouring places, so it is
+enough to read one word every p - w + 1 bases; only what lies about a word of the window is
+compared in full.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +17,10 @@ from mrd_ngs.evidence import DistinctReads, reverse_complement
 
 __all__ = ["WindowCount", "count_window", "window_mismatches"]
 
-_ROWS_AT_ONCE = 20_000  # bounds the memory of one comparison to some 20 MB
+_ROWS_AT_ONCE = 20_000  # bounds the memory of one comparison to a few MB
+_WORDS = ("<u8", "<u4", "<u2", "u1")  # words of 8, 4, 2, 1 letters, read as one number
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, 2^64 / golden ratio: Knuth's multiplicative hash
+_HASH_BITS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +65,9 @@ def window_mismatches(
     if len(window) <= max_mismatches or window.translate(None, b"ACGT"):
         raise ValueError("a window is a longer run of A, C, G and T")
     fewest = np.full(len(reads), max_mismatches + 1, dtype=np.int64)
-    for strand in {window, reverse_complement(window)}:
-        for start, piece in _pieces(strand, max_mismatches + 1):
-            places = _occurrences(reads.blob, piece) - start
-            for rows in range(0, len(places), _ROWS_AT_ONCE):
-                _compare(reads, strand, places[rows : rows + _ROWS_AT_ONCE], start, fewest)
+    for strand in sorted({window, reverse_complement(window)}):
+        for places, inside in _candidates(reads.blob, strand, max_mismatches + 1):
+            _compare(reads, strand, places, inside, fewest)
     indices = np.flatnonzero(fewest <= max_mismatches)
     return indices, fewest[indices]
 
@@ -75,32 +80,56 @@ def count_window(reads: DistinctReads, window: bytes) -> WindowCount:
     return WindowCount(exact=exact, one_mismatch=one, two_mismatches=two)
 
 
-def _pieces(window: bytes, count: int) -> list[tuple[int, bytes]]:
-    bounds = [len(window) * i // count for i in range(count + 1)]
-    return [(bounds[i], window[bounds[i] : bounds[i + 1]]) for i in range(count)]
+def _candidates(
+    blob: bytes, window: bytes, pieces: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Places where a window may lie, and of each a place inside one read; a bounded number at once."""
+    piece_nt = len(window) // pieces
+    kind = next(np.dtype(name) for name in _WORDS if np.dtype(name).itemsize <= piece_nt)
+    step = piece_nt - kind.itemsize + 1
+    if len(blob) < kind.itemsize:
+        return
+    starts = [len(window) * i // pieces + x for i in range(pieces) for x in range(step)]
+    wanted = np.array([_word(window, start, kind) for start in starts], dtype=np.uint64)
+    order = np.argsort(wanted, kind="stable")
+    wanted, offsets = wanted[order], np.array(starts, dtype=np.int64)[order]
+    # Words of the blob at every step-th place; the layout in memory does not have to be aligned.
+    read = np.ndarray(((len(blob) - kind.itemsize) // step + 1,), kind, blob, 0, (step,)).astype(np.uint64)
+    likely = np.zeros(1 << _HASH_BITS, dtype=np.bool_)
+    likely[_hashed(wanted)] = True
+    found = np.flatnonzero(likely[_hashed(read)])
+    first, last = (np.searchsorted(wanted, read[found], side=side) for side in ("left", "right"))
+    several = last - first  # a word may stand at several places of the window, or be another of its hash
+    for alike in range(int(several.max(initial=0))):
+        chosen = np.flatnonzero(several > alike)
+        for rows in range(0, len(chosen), _ROWS_AT_ONCE):
+            part = chosen[rows : rows + _ROWS_AT_ONCE]
+            words = found[part] * step
+            yield words - offsets[first[part] + alike], words
 
 
-def _occurrences(blob: bytes, piece: bytes) -> NDArray[np.int64]:
-    places = []
-    place = blob.find(piece)
-    while place >= 0:
-        places.append(place)
-        place = blob.find(piece, place + 1)
-    return np.array(places, dtype=np.int64)
+def _word(window: bytes, start: int, kind: np.dtype[Any]) -> int:
+    return int.from_bytes(window[start : start + kind.itemsize], "little")
+
+
+def _hashed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return (words * _SPREAD) >> np.uint64(64 - _HASH_BITS)
 
 
 def _compare(
     reads: DistinctReads,
     window: bytes,
     places: NDArray[np.int64],
-    piece_start: int,
+    inside: NDArray[np.int64],
     fewest: NDArray[np.int64],
 ) -> None:
     """Lower ``fewest`` by the mismatches of a window laid at ``places`` (in the blob)."""
-    index = np.searchsorted(reads.starts, places + piece_start, side="right") - 1
-    inside = (places >= reads.starts[index]) & (places + len(window) <= reads.ends[index])
-    places, index = places[inside], index[inside]
+    index = np.searchsorted(reads.starts, inside, side="right") - 1
+    fits = (places >= reads.starts[index]) & (places + len(window) <= reads.ends[index])
+    places, index = places[fits], index[fits]
+    if not len(places):
+        return
     letters = np.frombuffer(reads.blob, dtype=np.uint8)
-    laid = letters[places[:, np.newaxis] + np.arange(len(window))]
-    mismatches = (laid != np.frombuffer(window, dtype=np.uint8)).sum(axis=1)
+    laid = np.lib.stride_tricks.sliding_window_view(letters, len(window))[places]
+    mismatches = np.count_nonzero(laid != np.frombuffer(window, dtype=np.uint8), axis=1)
     np.minimum.at(fewest, index, mismatches)

@@ -15,6 +15,7 @@ from pipeline import __version__
 from pipeline.cli.batch import report, run, status, step, why
 from pipeline.cli.check import check
 from pipeline.cli.clinical import app as clinical
+from pipeline.cli.concordance import app as concordance
 from pipeline.cli.demo import demo
 from pipeline.errors import NadirError, SheetRefused, printable
 
@@ -33,6 +34,7 @@ for command in (demo, check, run, status, why, step, report):
     app.command()(command)
 app.add_typer(ngs, name="ngs")
 app.add_typer(flow, name="flow")
+app.add_typer(concordance, name="concordance")
 app.add_typer(clinical, name="clinical")
 
 

@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from pipeline.errors import DamagedFile, InputRefused, printable
+
+if TYPE_CHECKING:
+    import dnaio
 
 __all__ = ["MAX_READ_LENGTH", "Read", "check_reads", "read_fastq", "read_mates"]
 
@@ -41,8 +44,11 @@ for _code in b"ACGT":
 for _code in b"NRYSWKMBDHVU":  # ambiguity codes say no more than N to anything downstream
     _SEQUENCE[_code] = _SEQUENCE[_code + 32] = ord("N")
 _SEQUENCE[ord(".")] = ord("N")  # N of early Illumina pipelines
+_SEQUENCE[ord("\n")] = ord("\n")  # between reads that are checked together
 _SEQUENCE_TABLE = bytes(_SEQUENCE)
 _QUALITIES = bytes(range(33, 127))
+_QUALITIES_AND_LINE_END = _QUALITIES + b"\n"
+_BLOCK_READS, _BLOCK_NT = 1_000, 1_000_000  # checked together; bounds the memory of long reads
 
 
 class Read(NamedTuple):
@@ -86,22 +92,39 @@ def read_fastq(path: Path, *, max_length: int = MAX_READ_LENGTH) -> Iterator[Rea
     import dnaio
 
     path = Path(path)
-    record = 0
+    record = 0  # of those yielded
+    block: list[dnaio.SequenceRecord] = []
+    letters = 0
+    failure: DamagedFile | InputRefused | None = None
     with _bytes_of(path, max_length) as stream:
         try:
             with dnaio.open(stream, fileformat="fastq") as reader:
                 for parsed in reader:
-                    record += 1
-                    yield _checked(parsed.name, parsed.sequence, parsed.qualities, path, record, max_length)
+                    block.append(parsed)
+                    letters += len(parsed.sequence)
+                    if len(block) == _BLOCK_READS or letters >= _BLOCK_NT:
+                        yield from _checked(block, path, record, max_length)
+                        record += len(block)
+                        block, letters = [], 0
         except dnaio.FastqFormatError as error:
-            number = record + 1 if error.line is None else error.line // 4 + 1
-            raise _damaged(path, number, _first_clause(str(error))) from error
+            number = record + len(block) + 1 if error.line is None else error.line // 4 + 1
+            failure = _damaged(path, number, _first_clause(str(error)))
+            failure.__cause__ = error
         except EOFError as error:
-            raise _damaged(path, record + 1, "the gzip stream ends early: the file is truncated") from error
+            failure = _damaged(
+                path, record + len(block) + 1, "the gzip stream ends early: the file is truncated"
+            )
+            failure.__cause__ = error
         except (zlib.error, gzip.BadGzipFile) as error:
-            raise _damaged(path, record + 1, f"the gzip stream is corrupt ({error})") from error
+            failure = _damaged(path, record + len(block) + 1, f"the gzip stream is corrupt ({error})")
+            failure.__cause__ = error
         except OSError as error:
-            raise InputRefused(f"cannot be read ({error.strerror})", path=path) from error
+            failure = InputRefused(f"cannot be read ({error.strerror})", path=path)
+            failure.__cause__ = error
+    yield from _checked(block, path, record, max_length)
+    if failure is not None:
+        raise failure
+    record += len(block)
     if not record:
         raise DamagedFile("holds no reads", path=path, expected="at least one record", remedy=_REPLACE)
 
@@ -231,7 +254,21 @@ def _require_bgzf_end(file: IO[bytes], head: bytes, path: Path) -> None:
         )
 
 
-def _checked(
+def _checked(block: "list[dnaio.SequenceRecord]", path: Path, before: int, max_length: int) -> Iterator[Read]:
+    """Reads of parsed records, checked together; one by one only where something is wrong."""
+    if all(len(parsed.sequence) <= max_length for parsed in block):
+        bases = "\n".join(parsed.sequence for parsed in block).encode("ascii").translate(_SEQUENCE_TABLE)
+        qualities = "\n".join(parsed.qualities or "" for parsed in block).encode("ascii")
+        wrong = b"?" in bases or qualities.translate(None, _QUALITIES_AND_LINE_END)
+        if not wrong and b"" not in (sequences := bases.split(b"\n")):
+            names = (parsed.name for parsed in block)
+            yield from map(Read, names, sequences, qualities.split(b"\n"))
+            return
+    for record, parsed in enumerate(block, start=before + 1):
+        yield _checked_alone(parsed.name, parsed.sequence, parsed.qualities, path, record, max_length)
+
+
+def _checked_alone(
     name: str, sequence: str, qualities: str | None, path: Path, record: int, max_length: int
 ) -> Read:
     if len(sequence) > max_length:

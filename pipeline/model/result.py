@@ -50,6 +50,7 @@ class Reason(StrEnum):
     DISCORDANT_MARKERS = "discordant_markers"
     DISCORDANT_TUBES = "discordant_tubes"
     PANEL_MISMATCH = "panel_mismatch"
+    SUSPECTED_SWAP = "suspected_swap"
     FAILED_QC = "failed_qc"
 
 

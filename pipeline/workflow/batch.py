@@ -45,11 +45,25 @@ class Batch:
         return self.folder / "report"
 
     def task(self, task_id: str) -> "TaskFolder":
-        """The folder of one task; the identifier is checked before it becomes a path."""
+        """The folder of one task; the identifier is checked before it becomes a path.
+
+        A patient's tasks are ``PATIENT.ASSAY`` and ``PATIENT.ASSAY-index``, a run's ``RUN.ASSAY-run``.
+        """
         parts = task_id.split(".")
         if len(parts) != 2 or not all(is_identifier(p) for p in parts):
             raise UsageError("a task is named PATIENT.ASSAY")
         return TaskFolder(self.folder / "tasks" / task_id)
+
+    @property
+    def run_controls(self) -> Path:
+        """What each shared run's control says."""
+        return self.results / "run_control"
+
+    def run_control(self, run_id: str) -> Path:
+        """The control of one run; the identifier is checked before it becomes a path."""
+        if not is_identifier(run_id):
+            raise UsageError("a run's name is not an identifier")
+        return self.run_controls / f"{run_id}.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -3,28 +3,32 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline import __version__
+from pipeline.formats.atomic import write_json
 from pipeline.formats.digest import damage_shows
 from pipeline.formats.records import write_parquet
 from pipeline.model import GateCount, Marker, MrdResult
 from pipeline.report.data import InputFile, PatientNote, Provenance, ReportData, TimepointLabel
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.config import Config
-from pipeline.workflow.plan import Plan, Task
-from pipeline.workflow.steps import step_for
-from pipeline.workflow.task import failure_of, read_done, read_output
+from pipeline.workflow.planned import Plan, Task
+from pipeline.workflow.steps import Phase, step_for
+from pipeline.workflow.task import failure_of, finished, read_output
 
 __all__ = ["Collected", "collect", "write_pages", "write_tables"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """All results of a batch in the plan's order, and the tasks that have none."""
+    """All results of a batch in the plan's order, what was said of runs, and the tasks without result."""
 
     mrd: tuple[MrdResult, ...]
     markers: tuple[Marker, ...]
     gates: tuple[GateCount, ...]
+    runs: dict[str, dict[str, Any]]
+    run_notes: tuple[str, ...]
     missing: tuple[str, ...]
 
 
@@ -37,22 +41,37 @@ def collect(batch: Batch, plan: Plan) -> Collected:
     mrd: list[MrdResult] = []
     markers: list[Marker] = []
     gates: list[GateCount] = []
+    runs: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
     missing = []
+    known: dict[str, str] = {}
     for task in plan.tasks:
-        folder = batch.task(task.task_id)
-        done = read_done(folder)
-        if done is None or done.fingerprint != task.fingerprint:
+        if finished(batch, task, known) is None:
             missing.append(task.task_id)
             continue
-        output = read_output(folder)
-        mrd += output.mrd
-        markers += output.markers
-        gates += output.gates
-    return Collected(mrd=tuple(mrd), markers=tuple(markers), gates=tuple(gates), missing=tuple(missing))
+        output = read_output(batch.task(task.task_id))
+        if task.phase is Phase.RUN:
+            runs[task.run_id] = output.document
+            notes += output.notes
+        if task.reports:  # what only prepares another's output stands there again
+            mrd += output.mrd
+            markers += output.markers
+            gates += output.gates
+    return Collected(
+        mrd=tuple(mrd),
+        markers=tuple(markers),
+        gates=tuple(gates),
+        runs=runs,
+        run_notes=tuple(notes),
+        missing=tuple(missing),
+    )
 
 
 def write_tables(batch: Batch, collected: Collected) -> tuple[Path, ...]:
-    """Write results/*.parquet; no log and no time stamp, so that equal work gives equal bytes."""
+    """Write results/*.parquet and a file for each shared run; no log and no time stamp.
+
+    So equal work gives equal bytes. Files of runs that are no longer in the plan are removed.
+    """
     tables = {"mrd": (MrdResult, collected.mrd), "markers": (Marker, collected.markers)}
     paths = [
         batch.results / "mrd.parquet",
@@ -62,6 +81,12 @@ def write_tables(batch: Batch, collected: Collected) -> tuple[Path, ...]:
     write_parquet(paths[0], *tables["mrd"])
     write_parquet(paths[1], *tables["markers"])
     write_parquet(paths[2], GateCount, collected.gates)
+    for run_id, document in sorted(collected.runs.items()):
+        paths.append(batch.run_control(run_id))
+        write_json(paths[-1], document)
+    for path in batch.run_controls.glob("*"):
+        if path not in paths:
+            path.unlink()
     return tuple(paths)
 
 
@@ -87,14 +112,25 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected) 
             version=__version__,
             config_sha256=plan.config_sha256,
             plan_sha256=plan.fingerprint,
-            inputs=tuple(file for t in plan.tasks for file in _inputs(t)),
+            inputs=tuple(file for t in plan.tasks if t.reports for file in _inputs(t)),
         ),
-        notes=plan.left_out + tuple(f"Task {t.task_id} has no result: {_why(batch, t)}" for t in tasks),
+        notes=plan.left_out
+        + tuple(f"Task {t.task_id} has no result: {_why(batch, t)}" for t in tasks)
+        + collected.run_notes,
         patient_notes=tuple(
             PatientNote(patient_id=t.patient_id, text=f"{t.assay} has no result: {_why(batch, t)}")
             for t in tasks
+            if t.reports
         ),
-        unverified=tuple(sorted({n for t in plan.tasks for n in step_for(t.assay).unverified(t.samples)})),
+        unverified=tuple(
+            sorted(
+                {
+                    name
+                    for t in plan.tasks
+                    for name in step_for(t.assay).unverified(t.samples, config.settings_for(t.assay))
+                }
+            )
+        ),
     )
     written = write_report(data, batch.report)
     for path in (batch.report / "patients").glob("*"):

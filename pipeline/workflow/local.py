@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pipeline.errors import NadirError
 from pipeline.workflow.batch import Batch
-from pipeline.workflow.plan import Task
-from pipeline.workflow.task import execute, record_failure
+from pipeline.workflow.planned import Task
+from pipeline.workflow.task import execute, finished, record_failure
 
 __all__ = ["run_local"]
 
@@ -25,17 +25,18 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def run_local(
-    batch: Batch, tasks: Sequence[Task], *, jobs: int, finished: Callable[[Task, str | None], None]
+    batch: Batch, tasks: Sequence[Task], *, jobs: int, ended: Callable[[Task, str | None], None]
 ) -> dict[str, str]:
-    """Run tasks, at most ``jobs`` at once.
+    """Run tasks, at most ``jobs`` at once, each when those it reads from have ended.
 
     Parameters
     ----------
     batch, tasks
-        Planned tasks, whose task.json is written.
+        Planned tasks, whose task.json is written, each behind those it reads from. One that
+        turns out to be done, as those before it said what they had said, is not run.
     jobs
         Worker processes, >= 1.
-    finished
+    ended
         Called in this process after each task, with its error or None.
 
     Returns
@@ -54,21 +55,45 @@ def run_local(
         min(jobs, max(1, len(tasks))), mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
     ) as pool:
         try:
-            pending = {pool.submit(execute, batch.task(t.task_id).task): t for t in tasks}
-            while pending:
+            waiting = list(tasks)
+            pending: dict[Future[None], Task] = {}
+            while waiting or pending:
+                blocked = {t.task_id for t in (*waiting, *pending.values())}
+                ready = [t for t in waiting if not blocked.intersection(t.after)]
+                waiting = [t for t in waiting if blocked.intersection(t.after)]
+                pending |= {_submitted(pool, batch, task): task for task in ready}
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in sorted(done, key=lambda f: pending[f].task_id):
                     task = pending.pop(future)
                     message = _message(batch, task, future)
                     if message is not None:
                         failures[task.task_id] = message
-                    finished(task, message)
+                    ended(task, message)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
     return failures
+
+
+def _submitted(pool: ProcessPoolExecutor, batch: Batch, task: Task) -> Future[None]:
+    """A task's future: at work, already done, or failed where the pool is broken."""
+    if task.after and finished(batch, task) is not None:
+        return _ended(None)
+    try:
+        return pool.submit(execute, batch.task(task.task_id).task)
+    except BrokenProcessPool as error:
+        return _ended(error)
+
+
+def _ended(error: BrokenProcessPool | None) -> Future[None]:
+    future: Future[None] = Future()
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+    return future
 
 
 def _message(batch: Batch, task: Task, future: Future[None]) -> str | None:
@@ -79,6 +104,9 @@ def _message(batch: Batch, task: Task, future: Future[None]) -> str | None:
     if isinstance(error, NadirError):
         return str(error)
     if isinstance(error, BrokenProcessPool):
+        # One worker's death ends every future of the pool, also of a task another had just finished.
+        if finished(batch, task) is not None:
+            return None
         message = "its worker process was killed (out of memory?)"
     else:
         message = f"defect in nadir: {type(error).__name__}: {error}"

@@ -5,81 +5,20 @@ fingerprint covers the content of its inputs, its parameters, its references and
 source code of the packages it uses; not where the files lie, and no clock.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from pipeline.errors import DamagedFile
-from pipeline.formats.atomic import canonical_json, write_json
 from pipeline.formats.digest import sha256_bytes, sha256_file
-from pipeline.formats.records import from_json, to_json
+from pipeline.formats.records import to_json
 from pipeline.model import Assay, Sample
-from pipeline.workflow.batch import Batch
 from pipeline.workflow.config import Config
-from pipeline.workflow.steps import Step, step_for, steps
+from pipeline.workflow.planned import Plan, Task
+from pipeline.workflow.steps import Phase, Step, step_for, steps
 
-__all__ = ["Plan", "Task", "code_digest", "make_plan", "read_plan", "read_task", "runnable", "write_plan"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One patient's samples of one assay, and what decides whether they must be analysed again."""
-
-    task_id: str
-    patient_id: str
-    assay: Assay
-    baseline: str
-    samples: tuple[Sample, ...]
-    parameters: dict[str, Any]
-    inputs: dict[str, str]
-    references: dict[str, str]
-    code: str
-
-    @property
-    def components(self) -> dict[str, Any]:
-        """What the fingerprint covers, by name, so that a difference can be named."""
-        rows = [to_json(s) for s in self.samples]
-        for row in rows:
-            for name in ("files", "sha256", "spike_ins", "line"):
-                del row[name]
-        return {
-            "samples": rows,
-            "baseline": self.baseline,
-            "inputs": self.inputs,
-            "parameters": self.parameters,
-            "references": self.references,
-            "code": self.code,
-        }
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over the components."""
-        return sha256_bytes(canonical_json(self.components).encode())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """All tasks of a batch, patients in the sheet's order.
-
-    ``left_out`` says in words which samples no step can analyse yet.
-    """
-
-    study_id: str
-    config_path: Path | None
-    config_sha256: str
-    tasks: tuple[Task, ...]
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over study, configuration and the fingerprints of all tasks."""
-        content = [self.study_id, self.config_sha256, *(f"{t.task_id} {t.fingerprint}" for t in self.tasks)]
-        return sha256_bytes("\n".join(content).encode())
+__all__ = ["code_digest", "make_plan", "runnable"]
 
 
 def make_plan(
@@ -87,7 +26,7 @@ def make_plan(
     config: Config,
     digests: Mapping[Path, str],
 ) -> Plan:
-    """Group samples into tasks of one patient and one assay.
+    """Group samples into tasks of one patient and one assay, or of the run that patients share.
 
     Parameters
     ----------
@@ -98,21 +37,59 @@ def make_plan(
     digests
         SHA-256 of every file that a sample names.
     """
+    order = {code: i for i, code in enumerate(config.timepoint_codes)}
     groups: dict[tuple[str, Assay], list[Sample]] = {}
     for sample in runnable(samples):
         groups.setdefault((sample.patient_id, sample.assay), []).append(sample)
-    order = {code: i for i, code in enumerate(config.timepoint_codes)}
-    tasks = []
-    for (patient_id, assay), group in groups.items():
+    for group in groups.values():
         group.sort(key=lambda s: (order.get(s.timepoint, len(order)), s.collected_on, s.panel, s.run_id))
-        tasks.append(_task(patient_id, tuple(group), step_for(assay), config, digests))
+    runs = _shared_runs(groups)
+    index, judge, last = [], [], []
+    for (patient_id, assay), group in groups.items():
+        maker = _Maker(step_for(assay), config, digests)
+        own = sorted({s.run_id for s in group if (s.run_id, assay) in runs})
+        if not own:
+            last.append(maker.task(Phase.WHOLE, group, patient_id=patient_id))
+            continue
+        baselines = [s for s in group if s.timepoint == config.baseline]
+        after = [_run_task(run_id, assay) for run_id in own]
+        if baselines:
+            index.append(maker.task(Phase.INDEX, baselines, patient_id=patient_id))
+            after.insert(0, index[-1].task_id)
+        last.append(maker.task(Phase.FOLLOW, group, patient_id=patient_id, after=after))
+    for (run_id, assay), group in runs.items():
+        patients = {s.patient_id for s in group}
+        after = [t.task_id for t in index if t.patient_id in patients and t.assay is assay]
+        maker = _Maker(step_for(assay), config, digests)
+        judge.append(maker.task(Phase.RUN, group, run_id=run_id, after=sorted(after)))
     return Plan(
         study_id=config.study_id,
         config_path=config.path,
         config_sha256=config.sha256,
-        tasks=tuple(tasks),
+        tasks=(*index, *judge, *last),
         left_out=_left_out(samples),
     )
+
+
+def _shared_runs(
+    groups: Mapping[tuple[str, Assay], Sequence[Sample]],
+) -> dict[tuple[str, Assay], list[Sample]]:
+    """Samples of every run that several patients share, of assays that judge runs; by name and assay.
+
+    By patient, not by the sheet's order, so that a run's control does not depend on it.
+    """
+    runs: dict[tuple[str, Assay], list[Sample]] = {}
+    for (_, assay), group in sorted(groups.items()):
+        if step_for(assay).together is None:
+            continue
+        for sample in group:
+            if sample.run_id:
+                runs.setdefault((sample.run_id, assay), []).append(sample)
+    return {key: found for key, found in sorted(runs.items()) if len({s.patient_id for s in found}) > 1}
+
+
+def _run_task(run_id: str, assay: Assay) -> str:
+    return f"{run_id}.{assay}-{Phase.RUN}"
 
 
 def runnable(samples: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -132,29 +109,46 @@ def _left_out(samples: Sequence[Sample]) -> tuple[str, ...]:
     )
 
 
-def _task(
-    patient_id: str,
-    samples: tuple[Sample, ...],
-    step: Step,
-    config: Config,
-    digests: Mapping[Path, str],
-) -> Task:
-    references = step.references(samples)
-    return Task(
-        task_id=f"{patient_id}.{step.assay}",
-        patient_id=patient_id,
-        assay=step.assay,
-        baseline=config.baseline,
-        samples=samples,
-        parameters=to_json(config.settings_for(step.assay)),
-        inputs={
-            f"{i + 1:04d}.{j + 1} {path.name}": digests[path]
-            for i, sample in enumerate(samples)
-            for j, path in enumerate(sample.files)
-        },
-        references={path.name: sha256_file(path) for path in references},
-        code=code_digest(step.packages),
-    )
+class _Maker:
+    """Makes tasks of one assay."""
+
+    def __init__(self, step: Step, config: Config, digests: Mapping[Path, str]) -> None:
+        self.step, self.config, self.digests = step, config, digests
+
+    def task(
+        self,
+        phase: Phase,
+        samples: Sequence[Sample],
+        *,
+        patient_id: str = "",
+        run_id: str = "",
+        after: Sequence[str] = (),
+    ) -> Task:
+        """One task; of a patient or of a run."""
+        assay = self.step.assay
+        settings = self.config.settings_for(assay)
+        names = {Phase.INDEX: f"{patient_id}.{assay}-{phase}", Phase.RUN: _run_task(run_id, assay)}
+        return Task(
+            task_id=names.get(phase, f"{patient_id}.{assay}"),
+            patient_id=patient_id,
+            run_id=run_id,
+            assay=assay,
+            phase=phase,
+            after=tuple(after),
+            baseline=self.config.baseline,
+            samples=tuple(samples),
+            parameters=to_json(settings),
+            inputs={
+                f"{i + 1:04d}.{j + 1} {path.name}": self.digests[path]
+                for i, sample in enumerate(samples)
+                for j, path in enumerate(sample.files)
+            },
+            references={
+                f"{i + 1:04d} {path.name}": sha256_file(path)  # two folders may hold files of one name
+                for i, path in enumerate(self.step.references(samples, settings))
+            },
+            code=code_digest(self.step.packages),
+        )
 
 
 @cache
@@ -166,76 +160,3 @@ def code_digest(packages: tuple[str, ...]) -> str:
         sources = [p for p in sorted(folder.rglob("*")) if p.is_file() and "__pycache__" not in p.parts]
         lines += (f"{package}/{p.relative_to(folder).as_posix()} {sha256_file(p)}" for p in sources)
     return sha256_bytes("\n".join(lines).encode())
-
-
-def write_plan(batch: Batch, plan: Plan) -> None:
-    """Write plan.json and every task's task.json."""
-    for task in plan.tasks:
-        write_json(batch.task(task.task_id).task, {**to_json(task), "fingerprint": task.fingerprint})
-    write_json(
-        batch.plan,
-        {
-            "study_id": plan.study_id,
-            "config_path": None if plan.config_path is None else str(plan.config_path),
-            "config_sha256": plan.config_sha256,
-            "fingerprint": plan.fingerprint,
-            "left_out": list(plan.left_out),
-            "tasks": [{"task_id": t.task_id, "fingerprint": t.fingerprint} for t in plan.tasks],
-        },
-    )
-
-
-def read_task(path: Path) -> Task:
-    """Read one task.json.
-
-    Raises
-    ------
-    DamagedFile
-        If it is not a task, or its fingerprint is not that of its content.
-    """
-    value = _read_object(path)
-    fingerprint = value.pop("fingerprint", None)
-    try:
-        samples = tuple(from_json(Sample, s, path=path) for s in value.pop("samples"))
-        task = Task(**{**value, "samples": samples, "assay": Assay(value["assay"])})
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedFile(f"not a task ({error})", path=path) from error
-    if task.fingerprint != fingerprint:
-        raise DamagedFile(
-            "the task was changed after it was planned", path=path, remedy="run the batch again"
-        )
-    return task
-
-
-def read_plan(batch: Batch) -> Plan:
-    """Read a batch's plan with all its tasks.
-
-    Raises
-    ------
-    DamagedFile
-        If the plan or one of its tasks is missing or damaged.
-    """
-    value = _read_object(batch.plan)
-    try:
-        task_ids = [entry["task_id"] for entry in value["tasks"]]
-        return Plan(
-            study_id=value["study_id"],
-            config_path=None if value["config_path"] is None else Path(value["config_path"]),
-            config_sha256=value["config_sha256"],
-            tasks=tuple(read_task(batch.task(t).task) for t in task_ids),
-            left_out=tuple(value["left_out"]),
-        )
-    except (KeyError, TypeError) as error:
-        raise DamagedFile(f"not a plan ({error})", path=batch.plan) from error
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DamagedFile("no such file; is this a batch folder?", path=path) from error
-    except (OSError, ValueError) as error:
-        raise DamagedFile(f"not readable as JSON ({error})", path=path) from error
-    if not isinstance(value, dict):
-        raise DamagedFile("not a JSON object", path=path)
-    return value

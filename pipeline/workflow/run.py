@@ -17,8 +17,9 @@ from pipeline.workflow.collect import collect, write_pages, write_tables
 from pipeline.workflow.config import Config, load_config, shipped_panels
 from pipeline.workflow.intake import inspect_inputs
 from pipeline.workflow.local import run_local
-from pipeline.workflow.plan import Task, make_plan, read_plan, runnable, write_plan
-from pipeline.workflow.task import read_done
+from pipeline.workflow.plan import make_plan, runnable
+from pipeline.workflow.planned import Plan, Task, read_plan, write_plan
+from pipeline.workflow.task import finished
 
 __all__ = ["Progress", "RunSummary", "Silent", "default_jobs", "run_batch", "write_report_of"]
 
@@ -115,9 +116,9 @@ def _run_locked(
     write_plan(batch, plan)
     for line in plan.left_out:
         say.stage(line)
-    waiting = [t for t in plan.tasks if not _is_done(batch, t)]
+    waiting = _waiting(batch, plan)
     say.planned(len(plan.tasks), len(plan.tasks) - len(waiting))
-    failures = run_local(batch, waiting, jobs=jobs, finished=lambda t, e: say.finished(t.task_id, e))
+    failures = run_local(batch, waiting, jobs=jobs, ended=lambda t, e: say.finished(t.task_id, e))
     say.stage("writing tables and report")
     collected = collect(batch, plan)
     tables = write_tables(batch, collected)
@@ -130,7 +131,7 @@ def _run_locked(
             "tasks": len(plan.tasks),
             "skipped": len(plan.tasks) - len(waiting),
             "failed": sorted(failures),
-            "results": {p.name: sha256_file(p) for p in tables},
+            "results": {p.relative_to(batch.results).as_posix(): sha256_file(p) for p in tables},
         },
     )
     return RunSummary(
@@ -160,6 +161,11 @@ def write_report_of(folder: Path) -> Path:
         return write_pages(batch, plan, config, collected)
 
 
-def _is_done(batch: Batch, task: Task) -> bool:
-    done = read_done(batch.task(task.task_id))
-    return done is not None and done.fingerprint == task.fingerprint
+def _waiting(batch: Batch, plan: Plan) -> list[Task]:
+    """The tasks that are not done, and those that read from them."""
+    waiting: dict[str, Task] = {}
+    known: dict[str, str] = {}
+    for task in plan.tasks:
+        if any(t in waiting for t in task.after) or finished(batch, task, known) is None:
+            waiting[task.task_id] = task
+    return list(waiting.values())

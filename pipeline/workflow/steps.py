@@ -2,27 +2,61 @@
 
 A step is a function with declared packages (whose source code is part of its
 fingerprint), a check of each input file, and references (configuration files whose
-content is). Both engines run a step only through `execute`.
+content is). Where samples of several patients share a run and can disturb each other, an
+assay has three steps instead: index each patient, judge the run, then follow. Both
+engines run a step only through `execute`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UsageError
+from pipeline.errors import InputRefused, UsageError
 from pipeline.model import Assay, GateCount, Marker, MrdResult, Sample
 
-__all__ = ["Step", "StepOutput", "step_for", "steps"]
+__all__ = ["Phase", "RunSteps", "Step", "StepOutput", "step_for", "steps"]
+
+
+class Phase(StrEnum):
+    """Which part of an assay's work a task is."""
+
+    WHOLE = "whole"
+    INDEX = "index"
+    RUN = "run"
+    FOLLOW = "follow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutput:
-    """Everything a step says of one patient."""
+    """Everything a step says of one patient.
+
+    A step between others says, in ``document``, what only its assay reads, and in ``notes``
+    what is to be seen on the cohort's page.
+    """
 
     mrd: tuple[MrdResult, ...] = ()
     markers: tuple[Marker, ...] = ()
     gates: tuple[GateCount, ...] = ()
+    document: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSteps:
+    """An assay's work where several patients share a run, in three parts.
+
+    ``index`` takes one patient's baseline samples and the settings. ``judge`` takes all
+    samples of a run, the settings, the run's name, and by patient what indexing said: None
+    where it failed; a patient without a baseline is not in it. ``follow`` takes all samples
+    of one patient, the settings, the code of the baseline, what indexing said (None without a
+    baseline), and what was said of the runs.
+    """
+
+    index: Callable[[Sequence[Sample], Any], StepOutput]
+    judge: Callable[[Sequence[Sample], Any, str, Mapping[str, StepOutput | None]], StepOutput]
+    follow: Callable[[Sequence[Sample], Any, str, StepOutput | None, Sequence[StepOutput]], StepOutput]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +67,16 @@ class Step:
     raises if a sample's files are damaged, ``references`` lists the configuration files
     a sample depends on, ``unverified`` names defaults among them that no published number
     confirms, ``run`` takes samples, the assay's settings and the code of the
-    baseline time point.
+    baseline time point. ``together`` is what it does instead where patients share a run.
     """
 
     assay: Assay
     packages: tuple[str, ...]
     inspect: Callable[[Sample], None]
-    references: Callable[[Sequence[Sample]], tuple[Path, ...]]
-    unverified: Callable[[Sequence[Sample]], tuple[str, ...]]
+    references: Callable[[Sequence[Sample], Any], tuple[Path, ...]]
+    unverified: Callable[[Sequence[Sample], Any], tuple[str, ...]]
     run: Callable[[Sequence[Sample], Any, str], StepOutput]
+    together: RunSteps | None = None
 
 
 def steps() -> tuple[Step, ...]:
@@ -52,9 +87,10 @@ def steps() -> tuple[Step, ...]:
             assay=Assay.NGS,
             packages=("mrd_ngs", *shared),
             inspect=_inspect_ngs,
-            references=_spike_in_sheets,
+            references=_ngs_files,
             unverified=_unverified_ngs,
             run=_run_ngs,
+            together=RunSteps(index=_index_ngs, judge=_judge_ngs, follow=_follow_ngs),
         ),
         Step(
             assay=Assay.FLOW,
@@ -81,23 +117,30 @@ def step_for(assay: Assay) -> Step:
     raise UsageError(f"assay '{assay}' cannot be run yet; there are: {', '.join(s.assay for s in steps())}")
 
 
-def _spike_in_sheets(samples: Sequence[Sample]) -> tuple[Path, ...]:
-    return tuple(sorted({s.spike_ins for s in samples if s.spike_ins is not None}))
+def _ngs_files(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:
+    from mrd_ngs.marker_rules import rules_of, rules_path
+
+    rules_of(settings)  # refused here, before any work
+    sheets = {s.spike_ins for s in samples if s.spike_ins is not None}
+    return (rules_path(settings.marker_rules), *sorted(sheets))
 
 
-def _panels(samples: Sequence[Sample]) -> tuple[Path, ...]:
+def _panels(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:  # noqa: ARG001
     from mrd_flow.panel import panel_path
 
     return tuple(panel_path(name) for name in sorted({s.panel for s in samples}))
 
 
-def _unverified_ngs(samples: Sequence[Sample]) -> tuple[str, ...]:  # noqa: ARG001
+def _unverified_ngs(samples: Sequence[Sample], settings: Any) -> tuple[str, ...]:  # noqa: ARG001
     from mrd_ngs.evidence import UNVERIFIED
+    from mrd_ngs.marker_rules import rules_of
 
-    return UNVERIFIED
+    rules = rules_of(settings)
+    named = tuple(f"marker rules {rules.name}: {rule}" for rule in rules.unverified)
+    return (*UNVERIFIED, *named)
 
 
-def _unverified_panels(samples: Sequence[Sample]) -> tuple[str, ...]:
+def _unverified_panels(samples: Sequence[Sample], settings: Any) -> tuple[str, ...]:  # noqa: ARG001
     from mrd_flow.panel import load_panel
 
     panels = [load_panel(name) for name in sorted({s.panel for s in samples})]
@@ -127,6 +170,67 @@ def _run_ngs(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOut
 
     calls = call_patient([read_library(s, settings) for s in samples], settings=settings, baseline=baseline)
     return StepOutput(mrd=calls.results, markers=calls.markers)
+
+
+def _index_ngs(samples: Sequence[Sample], settings: Any) -> StepOutput:
+    from mrd_ngs.read import read_library
+    from mrd_ngs.shared_run import index_baselines
+
+    found = index_baselines([read_library(s, settings) for s in samples], settings)
+    return StepOutput(markers=found.markers, document={"baseline_sha256": found.baseline_sha256})
+
+
+def _judge_ngs(
+    samples: Sequence[Sample], settings: Any, run_id: str, indexed: Mapping[str, StepOutput | None]
+) -> StepOutput:
+    from mrd_ngs.evidence import Library
+    from mrd_ngs.read import read_library
+    from mrd_ngs.shared_run import INDEXING_FAILED, judge_samples, notes_of
+
+    unread: list[Sample] = []
+
+    def read() -> Iterator[Library]:
+        for sample in samples:
+            try:
+                yield read_library(sample, settings)
+            except InputRefused:  # it stops its own patient, and is listed; not the run
+                unread.append(sample)
+
+    unknown = []
+    for patient_id in sorted({s.patient_id for s in samples}):
+        found = indexed.get(patient_id)
+        if patient_id not in indexed:
+            unknown.append((patient_id, "no baseline sample"))
+        elif found is None:
+            unknown.append((patient_id, INDEXING_FAILED))
+        elif not any(marker.taken for marker in found.markers):
+            unknown.append((patient_id, "no trackable clone"))
+    markers = [m for _, found in sorted(indexed.items()) if found is not None for m in found.markers]
+    judged = judge_samples(read(), markers, settings, run_id=run_id, unknown=unknown, unread=unread)
+    return StepOutput(document=judged, notes=notes_of(judged))
+
+
+def _follow_ngs(
+    samples: Sequence[Sample],
+    settings: Any,
+    baseline: str,
+    indexed: StepOutput | None,
+    runs: Sequence[StepOutput],
+) -> StepOutput:
+    from mrd_ngs.read import read_library
+    from mrd_ngs.shared_run import Indexed, follow_clone, read_judged
+
+    clone = None
+    if indexed is not None:
+        clone = Indexed(markers=indexed.markers, baseline_sha256=indexed.document["baseline_sha256"])
+    results = follow_clone(
+        [read_library(s, settings) for s in samples],
+        clone,
+        [read_judged(run.document, samples[0].patient_id) for run in runs],
+        settings=settings,
+        baseline=baseline,
+    )
+    return StepOutput(mrd=results, markers=() if clone is None else clone.markers)
 
 
 def _run_flow(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:

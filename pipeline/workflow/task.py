@@ -3,23 +3,26 @@
 import json
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DamagedFile, NadirError
+from pipeline.errors import DamagedFile, InputRefused, NadirError
 from pipeline.formats.atomic import canonical_json, write_json, write_text
 from pipeline.formats.digest import sha256_bytes, sha256_file
 from pipeline.formats.records import from_json, to_json
 from pipeline.model import GateCount, Marker, MrdResult
-from pipeline.workflow.batch import TaskFolder
-from pipeline.workflow.plan import Task, read_task
-from pipeline.workflow.steps import StepOutput, step_for
+from pipeline.workflow.batch import Batch, TaskFolder
+from pipeline.workflow.planned import Task, read_task
+from pipeline.workflow.steps import Phase, Step, StepOutput, step_for
 
 __all__ = [
     "DoneRecord",
     "execute",
     "failure_of",
+    "finished",
+    "outputs_before",
     "read_done",
     "read_output",
     "record_event",
@@ -29,11 +32,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoneRecord:
-    """What a finished task was made from, and what it made."""
+    """What a finished task was made from, and what it made.
+
+    ``before`` holds the SHA-256 of the outputs it read, by task; empty text for a task
+    that had none.
+    """
 
     fingerprint: str
     components: dict[str, Any]
     output_sha256: str
+    before: dict[str, str] = field(default_factory=dict)
 
 
 def execute(task_json: Path) -> None:
@@ -47,13 +55,14 @@ def execute(task_json: Path) -> None:
     NadirError
         Whatever the step refuses, with the task noted.
     """
-    folder = TaskFolder(task_json.parent)
+    folder = TaskFolder(task_json.absolute().parent)
+    batch = Batch(folder.folder.parent.parent)
     task = read_task(task_json)
     record_event(folder, "started")
     try:
         _check_inputs(task)
-        step = step_for(task.assay)
-        output = step.run(task.samples, _settings(task), task.baseline)
+        before = outputs_before(batch, task)
+        output = _run(task, step_for(task.assay), _outputs(batch, before))
     except NadirError as error:
         error.add_note(f"in task {task.task_id}")
         record_failure(folder, str(error), error.exit_code)
@@ -63,6 +72,8 @@ def execute(task_json: Path) -> None:
             "mrd": [to_json(r) for r in output.mrd],
             "markers": [to_json(m) for m in output.markers],
             "gates": [to_json(g) for g in output.gates],
+            "document": output.document,
+            "notes": list(output.notes),
         }
     )
     write_text(folder.output, text)
@@ -72,6 +83,7 @@ def execute(task_json: Path) -> None:
             "fingerprint": task.fingerprint,
             "components": task.components,
             "output_sha256": sha256_bytes(text.encode()),
+            "before": before,
         },
     )
     folder.failed.unlink(missing_ok=True)
@@ -90,6 +102,40 @@ def read_done(folder: TaskFolder) -> DoneRecord | None:
     return record
 
 
+def finished(batch: Batch, task: Task, known: dict[str, str] | None = None) -> DoneRecord | None:
+    """The done-record of a task that need not run again, else None.
+
+    Its fingerprint is the task's, its output is intact, and what it read from other tasks
+    is what they say now: content decides, so that a task whose predecessor ran again and
+    said the same stays done.
+
+    Parameters
+    ----------
+    batch, task
+        A planned task.
+    known
+        Outputs of other tasks found before, as `outputs_before` gives them; added to.
+    """
+    done = read_done(batch.task(task.task_id))
+    if done is None or done.fingerprint != task.fingerprint:
+        return None
+    return done if done.before == outputs_before(batch, task, known) else None
+
+
+def outputs_before(batch: Batch, task: Task, known: dict[str, str] | None = None) -> dict[str, str]:
+    """SHA-256 of the output of each task that this one reads from; empty text where there is none."""
+    known = {} if known is None else known
+    for task_id in task.after:
+        if task_id in known:
+            continue
+        try:
+            done = finished(batch, read_task(batch.task(task_id).task), known)
+        except DamagedFile:
+            done = None
+        known[task_id] = "" if done is None else done.output_sha256
+    return {task_id: known[task_id] for task_id in task.after}
+
+
 def read_output(folder: TaskFolder) -> StepOutput:
     """What a finished task made.
 
@@ -105,6 +151,8 @@ def read_output(folder: TaskFolder) -> StepOutput:
             mrd=tuple(from_json(MrdResult, r, path=path) for r in value["mrd"]),
             markers=tuple(from_json(Marker, m, path=path) for m in value["markers"]),
             gates=tuple(from_json(GateCount, g, path=path) for g in value["gates"]),
+            document=dict(value["document"]),
+            notes=tuple(value["notes"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedFile(f"not a task's output ({error})", path=path) from error
@@ -130,6 +178,32 @@ def failure_of(folder: TaskFolder) -> str | None:
     except (OSError, ValueError):
         return None
     return str(value.get("message", "")) if isinstance(value, dict) else None
+
+
+def _outputs(batch: Batch, before: Mapping[str, str]) -> dict[str, StepOutput | None]:
+    """What the tasks before said, by task; None for one that failed."""
+    return {
+        task_id: read_output(batch.task(task_id)) if digest else None for task_id, digest in before.items()
+    }
+
+
+def _run(task: Task, step: Step, before: Mapping[str, StepOutput | None]) -> StepOutput:
+    """Do the part of the assay's work that the task's phase names."""
+    settings = _settings(task)
+    if task.phase is Phase.WHOLE or step.together is None:
+        return step.run(task.samples, settings, task.baseline)
+    if task.phase is Phase.INDEX:
+        return step.together.index(task.samples, settings)
+    if task.phase is Phase.RUN:  # goes on without those who failed, and says so
+        indexed = {task_id.split(".")[0]: output for task_id, output in before.items()}
+        return step.together.judge(task.samples, settings, task.run_id, indexed)
+    for task_id, output in before.items():
+        if output is None:
+            raise InputRefused(f"needs {task_id}, which has no result", remedy="see why that task failed")
+    given = {task_id: output for task_id, output in before.items() if output is not None}
+    own_index = f"{task.patient_id}.{task.assay}-{Phase.INDEX}"
+    runs = [output for task_id, output in given.items() if task_id != own_index]
+    return step.together.follow(task.samples, settings, task.baseline, given.get(own_index), runs)
 
 
 def _check_inputs(task: Task) -> None:

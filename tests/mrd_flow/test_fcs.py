@@ -233,3 +233,188 @@ def test_the_writer_refuses_another_number_of_events(tmp_path):
     with pytest.raises(ValueError, match="6 events were announced, 5 given"):
         write_fcs(tmp_path / "a.fcs", [Column(name="A")], [np.zeros((5, 1), np.float32)], events=6)
     assert list(tmp_path.iterdir()) == []
+
+
+def built(path, version, parameters, data, *, events, header=(0, 0), shift=(0, 0), more=(), tail=b""):
+    """A file byte by byte: (bits, range, amplification, own data type) per parameter.
+
+    ``header`` and ``shift`` move the DATA offsets of HEADER and TEXT off their true place;
+    a ``header`` of None leaves them 0.
+    """
+    first = 1024
+    end = first + len(data) - 1
+    pairs = [
+        ("$PAR", len(parameters)),
+        ("$TOT", events),
+        ("$MODE", "L"),
+        ("$NEXTDATA", 0),
+        ("$BEGINDATA", first + shift[0]),
+        ("$ENDDATA", end + shift[1]),
+        *more,
+    ]
+    for n, (bits, top, amplification, kind) in enumerate(parameters, start=1):
+        pairs += [(f"$P{n}B", bits), (f"$P{n}R", top), (f"$P{n}E", amplification), (f"$P{n}N", f"P{n}")]
+        pairs += [(f"$P{n}DATATYPE", kind)] if kind else []
+    text = ("|" + "|".join(f"{k}|{v}" for k, v in pairs) + "|").encode()
+    spans = (0, 0) if header is None else (first + header[0], end + header[1])
+    offsets = "".join(f"{o:8d}" for o in (58, 58 + len(text) - 1, *spans, 0, 0))
+    head = f"FCS{version}    {offsets}".encode() + text
+    assert len(head) <= first
+    path.write_bytes(head.ljust(first) + data + tail)
+    return path
+
+
+LINEAR16 = (16, 65536, "0,0", "")
+LITTLE, BIG = ("$BYTEORD", "1,2,3,4"), ("$BYTEORD", "4,3,2,1")
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0", "3.1", "3.2"])
+@pytest.mark.parametrize(("order", "kind"), [(LITTLE, "<u2"), (BIG, ">u2")])
+def test_every_version_and_byte_order_is_read(tmp_path, version, order, kind):
+    values = np.array([[1, 2], [258, 65535], [4096, 7]])
+    path = built(tmp_path / "a.fcs", version, [LINEAR16] * 2, values.astype(kind).tobytes(), events=3,
+                 more=[("$DATATYPE", "I"), order])  # fmt: skip
+    (data,) = read_data_sets(path)
+    assert data.version == version
+    np.testing.assert_array_equal(data.table(), values)
+    assert codes(path) == {"spillover_missing"}
+
+
+def test_data_types_may_differ_between_parameters(tmp_path):
+    """FCS 3.2: $PnDATATYPE overrides $DATATYPE."""
+    row = np.dtype([("i", ">u2"), ("f", ">f4"), ("d", ">f8"), ("odd", "u1", 3)])
+    table = np.array([(513, 1.5, -2.25, (1, 2, 3)), (7, -0.5, 1e6, (255, 0, 1))], row)
+    parameters = [(16, 65536, "0,0", "I"), (32, 1, "0,0", ""), (64, 1, "0,0", "D"), (24, 2**24, "0,0", "I")]
+    path = built(
+        tmp_path / "a.fcs", "3.2", parameters, table.tobytes(), events=2, more=[("$DATATYPE", "F"), BIG]
+    )
+    (data,) = read_data_sets(path)
+    np.testing.assert_array_equal(data.table(), [[513, 1.5, -2.25, 66051], [7, -0.5, 1e6, 16711681]])
+
+
+@pytest.mark.parametrize(("order", "step"), [(LITTLE, 1), (BIG, -1)])
+def test_odd_widths_and_bits_above_the_range_are_no_data(tmp_path, order, step):
+    """24-bit words of which $PnR = 1024 leaves ten bits; the rest is another use of the maker."""
+    words = [0x000001, 0xFFFC05, 0xABC3FF]
+    data = b"".join(w.to_bytes(3, "little")[::step] for w in words)
+    path = built(
+        tmp_path / "a.fcs", "3.0", [(24, 1024, "0,0", "")], data, events=3, more=[("$DATATYPE", "I"), order]
+    )
+    (found,) = read_data_sets(path)
+    np.testing.assert_array_equal(found.table()[:, 0], [1, 5, 1023])
+
+
+def test_bit_masks_of_ranges_that_are_no_power_of_two(tmp_path):
+    words = np.array([999, 1023, 1024 + 3], "<u2")
+    path = built(tmp_path / "a.fcs", "2.0", [(16, 1000, "0,0", "")], words.tobytes(), events=3,
+                 more=[("$DATATYPE", "I"), ("$BYTEORD", "1,2")])  # fmt: skip
+    np.testing.assert_array_equal(read_data_sets(path)[0].table()[:, 0], [999, 1023, 3])
+
+
+def test_logarithmic_integers_become_linear(tmp_path):
+    """FCS 3.1: 10^(decades x / range) times the value at zero, which may be written as 0."""
+    words = np.array([0, 256, 1023], "<u2")
+    for name, amplification, factor in (("a", "4,1", 1.0), ("b", "4.0,0.0", 1.0), ("c", "4,0.1", 0.1)):
+        path = built(tmp_path / f"{name}.fcs", "2.0", [(16, 1024, amplification, "")], words.tobytes(),
+                     events=3, more=[("$DATATYPE", "I"), LITTLE])  # fmt: skip
+        expected = factor * 10 ** (4 * words / 1024)
+        np.testing.assert_allclose(read_data_sets(path)[0].table()[:, 0], expected, rtol=1e-6)
+
+
+def test_a_logarithm_without_a_range_is_read_as_linear_and_said(tmp_path):
+    path = built(tmp_path / "a.fcs", "3.0", [(16, 0, "4,1", "")], np.array([5], "<u2").tobytes(), events=1,
+                 more=[("$DATATYPE", "I"), LITTLE])  # fmt: skip
+    (data,) = read_data_sets(path)
+    assert data.table().tolist() == [[5.0]]
+    assert [a.grave for a in data.anomalies if a.code == "amplification"] == [True]
+
+
+@pytest.mark.parametrize(
+    ("header", "shift", "code"),
+    [
+        (None, (0, 0), "header_blank"),
+        ((0, 1), (0, 0), "offsets_disagree"),
+        ((0, 0), (0, 1), "offsets_disagree"),
+        ((-4, 0), (0, 0), "offsets_disagree"),
+        ((0, 0), (4, 0), "offsets_disagree"),
+        ((0, 1), (0, 1), "data_end_off_by_one"),
+    ],
+)
+def test_wrong_offsets_are_mended_by_tot_and_said(tmp_path, header, shift, code):
+    values = np.arange(6).reshape(3, 2)
+    path = built(tmp_path / "a.fcs", "3.0", [LINEAR16] * 2, values.astype("<u2").tobytes(), events=3,
+                 header=header, shift=shift, more=[("$DATATYPE", "I"), LITTLE], tail=b"\0" * 8)  # fmt: skip
+    np.testing.assert_array_equal(read_data_sets(path)[0].table(), values)
+    assert code in codes(path)
+
+
+def test_several_data_sets_of_a_file_are_all_read(tmp_path):
+    """As in LMD files: $NEXTDATA counts from the start of its own data set."""
+    first = built(tmp_path / "a", "2.0", [LINEAR16], np.array([1, 2], "<u2").tobytes(), events=2,
+                  more=[("$DATATYPE", "I"), LITTLE])  # fmt: skip
+    second = built(tmp_path / "b", "3.0", [(32, 1, "0,0", "")], np.array([0.5], "<f4").tobytes(), events=1,
+                   more=[("$DATATYPE", "F"), LITTLE])  # fmt: skip
+    head = first.read_bytes()
+    path = tmp_path / "both.lmd"
+    edited_head = head.replace(b"$NEXTDATA|0|", b"$NEXTDATA|2048|")
+    shorter = len(edited_head) - len(head)
+    text_end = int(head[18:26]) + shorter
+    edited_head = edited_head[:18] + f"{text_end:8d}".encode() + edited_head[26:]
+    gap = edited_head.index(b"$P1N|P1|") + 8
+    edited_head = edited_head[:gap] + edited_head[gap + shorter :]  # DATA stays at its place
+    path.write_bytes(edited_head.ljust(2048, b"\0") + second.read_bytes())
+    found = read_data_sets(path)
+    assert [d.table().ravel().tolist() for d in found] == [[1.0, 2.0], [0.5]]
+
+
+def test_bytes_in_no_order_are_refused_where_words_differ_in_length(tmp_path):
+    path = built(tmp_path / "a.fcs", "3.0", [LINEAR16], b"\1\2", events=1,
+                 more=[("$DATATYPE", "I"), ("$BYTEORD", "3,4,1,2")])  # fmt: skip
+    with pytest.raises(InputRefused, match=r"\$BYTEORD mixes the bytes"):
+        read_data_sets(path)
+
+
+def test_the_clock_has_no_gain_and_its_step_is_kept(tmp_path):
+    path, values = small_file(tmp_path / "a.fcs", columns=("FL1-A", "Time"),
+                              keywords=[("$P2G", "0.01"), ("$P1G", "2"), ("$TIMESTEP", "0.01")])  # fmt: skip
+    (data,) = read_data_sets(path)
+    np.testing.assert_array_equal(data.table(), values / [2, 1])
+    assert data.time_step == 0.01
+    path, _ = small_file(tmp_path / "b.fcs", keywords=[("$TIMESTEP", "fast")])
+    assert read_data_sets(path)[0].time_step is None
+
+
+def test_a_matrix_written_by_columns_is_found_by_the_events(tmp_path):
+    spill = np.array([[1.0, 0.15, 0.01], [0.02, 1.0, 0.2], [0.0, 0.03, 1.0]])
+    rng = np.random.default_rng(3)
+    true = 100 * np.sinh(rng.normal(1.0, 0.5, (5000, 3)) + 4 * (rng.random((5000, 3)) < 0.3))
+    events = (true @ spill).astype(np.float32)
+    names = ("FL1-A", "FL2-A", "FL3-A")
+    for name, matrix in (("right", spill), ("turned", spill.T)):
+        path = tmp_path / f"{name}.fcs"
+        write_fcs(path, [Column(name=n) for n in names], [events], events=5000, spillover=(names, matrix))
+        found = [
+            a.grave for d in read_data_sets(path) for a in d.anomalies if a.code == "spillover_transposed"
+        ]
+        assert found == ([True] if name == "turned" else [])
+
+
+def test_no_public_file_has_its_matrix_called_transposed(shared_data):
+    for name in ("100715.fcs", "B01_KC-A-W---91-US.fcs", "G11.fcs", "fake_large_fcs.fcs"):
+        (data,) = read_data_sets(shared_data / "flow" / "files" / name)
+        assert data.spillover is not None
+        assert "spillover_transposed" not in codes(data.path)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("2,FL1-A,FL2-A,2,0.1,0.1,2", "spillover_diagonal"),
+        ("2,FL1-A,FL9-A,1,0.1,0.1,1", "spillover_unusable"),
+        ("2,1,0.1,0.1,1,FL1-A,FL2-A", "spillover_unusable"),
+        ("2,FL1-A,FL2-A,1,0.1,0.1", "spillover_unusable"),
+    ],
+)
+def test_a_matrix_with_wrong_names_or_diagonal_is_said(tmp_path, value, code):
+    path, _ = small_file(tmp_path / "a.fcs", columns=("FL1-A", "FL2-A"), keywords=[("$SPILLOVER", value)])
+    assert code in codes(path)

@@ -73,9 +73,19 @@ def test_what_is_no_gate_file_is_refused(tmp_path, suite, shared_data):
     with pytest.raises(DamagedFile, match="not XML"):
         apply_gates(suite / "data1.fcs", bad)
     bad.write_text("<a/>")
-    with pytest.raises(InputRefused, match="could not apply"):
+    with pytest.raises(InputRefused, match="could not read these gates"):
         apply_gates(suite / "data1.fcs", bad)
     with pytest.raises(InputRefused, match="does not contain this file"):
         apply_gates(
             suite / "data1.fcs", shared_data / "flow" / "flowjo_diamond" / "test_data_diamond_biex_rect.wsp"
         )
+
+
+def test_a_file_of_several_data_sets_is_refused(suite, shared_data):
+    with pytest.raises(InputRefused, match="holds 2 data sets"):
+        apply_gates(shared_data / "flow" / "files" / "coulter.lmd", suite / "gml" / "gml_rect1_gate.xml")
+
+
+def test_gates_of_another_panel_are_refused_by_the_name_of_the_gate_file(suite, shared_data):
+    with pytest.raises(InputRefused, match=r"gml_rect1_gate\.xml.*a gate needs parameter"):
+        apply_gates(shared_data / "flow" / "files" / "G11.fcs", suite / "gml" / "gml_rect1_gate.xml")

@@ -1,5 +1,6 @@
 """Clones of a library: what was put in comes out, with its reads, templates and cells."""
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from mrd_ngs.clonotype import Repertoire, find_clonotypes, write_clonotypes
 from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, SpikeIn, reverse_complement
 from mrd_ngs.germline import load_germline
 from mrd_ngs.read import read_library
+from mrd_ngs.rearranged_reads import find_rearranged
 from mrd_ngs.simulate import Clone, simulate_clone
 from pipeline.model import Sample
 
@@ -174,3 +176,90 @@ def test_simulated_baseline_has_its_clone_first(small_data: Path, make_sample: C
     assert sum(f.reads for f in repertoire.fates) == library.reads.counts.sum()
     # 98 % of the clone's reads come back to it, errors of its junction included
     assert first.duplicate_count >= 0.98 * baseline["reads_by_origin"]["clone"]
+
+
+def bases(rng: np.random.Generator, length: int) -> bytes:
+    return rng.choice(np.frombuffer(b"ACGT", dtype=np.uint8), length).tobytes()
+
+
+def dj_read(rng: np.random.Generator, d: str, j: str, n_nt: int) -> bytes:
+    """D behind its heptamer as in the germline, N bases, J."""
+    germline = load_germline()
+    d_gene = next(sequence for name, sequence in germline.d if name.startswith(d))
+    j_gene = next(gene.sequence for gene in germline.j if gene.name.startswith(j))
+    signal = b"GGTTTTTGT" + bases(rng, 12) + b"CACTGTG"
+    return bases(rng, 40) + signal + d_gene[:-2].encode() + bases(rng, n_nt) + j_gene[4:].encode()
+
+
+def kde_read(rng: np.random.Generator, kind: str, n_nt: int) -> bytes:
+    """A kappa V, or the intron signal's flank, joined to Kde with N bases."""
+    germline = load_germline()
+    elements = {element.name: element.sequence for element in germline.elements}
+    left = (
+        elements["IGKintron"]
+        if kind == "intron-Kde"
+        else next(v.sequence for v in germline.v if v.name.startswith("IGKV3-20"))
+    )
+    return left[-180:-5].encode() + bases(rng, n_nt) + elements["IGKKde"][3:120].encode()
+
+
+def with_error(read: bytes, place: int) -> bytes:
+    return read[:place] + (b"A" if read[place : place + 1] != b"A" else b"C") + read[place + 1 :]
+
+
+@pytest.mark.parametrize("kind", ["DJ", "V-Kde", "intron-Kde"])
+def test_rearrangements_without_a_junction_are_clones_too(
+    kind: str, clones: list[Clone], library_of, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(31)
+    make = {"DJ": lambda n: dj_read(rng, "IGHD3-10", "IGHJ6", n)}.get(kind, lambda n: kde_read(rng, kind, n))
+    one, other = make(7), make(7)
+    # beside the join, where the ends of the segments can move
+    erroneous = with_error(one, len(one) - (119 if kind != "DJ" else 58))
+    counts = {one: 5000, reverse_complement(other): 1000, erroneous: 3, end(clones[0]): 4000}
+    repertoire = find_clonotypes(library_of(counts), SETTINGS)
+    locus = "IGH" if kind == "DJ" else "IGK"
+    listed = [c for c in repertoire.clonotypes if not c.junction]
+    assert [(c.clone_id, c.locus) for c in listed] == [(f"{locus}-{kind}-{n}", locus) for n in (1, 2)]
+    assert [c.duplicate_count for c in listed] == [5003, 1000]
+    assert [c.sequence.encode() for c in listed] == [one, other]
+    assert [c.share_of_locus for c in listed] == pytest.approx([5003 / 6003, 1000 / 6003])
+    first_gene = {"DJ": "IGHD3-10", "V-Kde": "IGKV3-20", "intron-Kde": "IGKintron"}[kind]
+    for c in listed:
+        assert first_gene in (c.d_call if kind == "DJ" else c.v_call)
+        assert c.j_call.startswith("IGHJ6" if kind == "DJ" else "IGKKde")
+        assert (c.junction_aa, c.productive) == ("", False)
+    (whole,) = [c for c in repertoire.clonotypes if c.junction]
+    assert (whole.clone_id, whole.share_of_locus) == ("IGH-1", 1.0)
+    assert {f.fate: f.reads for f in repertoire.fates} == {
+        "clonotype": 10_003, "no_rearrangement": 0, "no_junction": 0, "ambiguous_junction": 0
+    }  # fmt: skip
+    write_clonotypes(tmp_path / "c.airr.tsv", repertoire.clonotypes)
+    assert airr.validate_rearrangement(str(tmp_path / "c.airr.tsv"))
+
+
+def test_one_base_more_between_d_and_j_is_another_clone(library_of) -> None:
+    counts = {
+        dj_read(np.random.default_rng(5), "IGHD3-10", "IGHJ4", n): 100 * n for n in (3, 4)
+    }  # the same bases but for the last
+    repertoire = find_clonotypes(library_of(counts), SETTINGS)
+    assert [c.duplicate_count for c in repertoire.clonotypes] == [400, 300]
+
+
+def test_reads_cut_before_or_inside_the_junction_are_counted_apart(clones: list[Clone], library_of) -> None:
+    start = clones[0].sequence.rindex(clones[0].junction)
+    counts = {clones[0].sequence[start - 200 : start + 9]: 20, end(clones[0]): 100}
+    repertoire = find_clonotypes(library_of(counts), SETTINGS)
+    assert [c.duplicate_count for c in repertoire.clonotypes] == [100]
+    assert {f.fate: f.reads for f in repertoire.fates}["no_junction"] == 20
+
+
+def test_a_representative_that_was_not_kept_is_annotated_again(clones: list[Clone], library_of) -> None:
+    library = library_of({end(clone): 100 for clone in clones})
+    annotated = find_rearranged(library.reads, load_germline())
+    forgotten = dataclasses.replace(annotated, kept=annotated.kept[:0])
+    columns = ("v_call", "junction")
+    assert forgotten.rows(range(8), columns) == annotated.rows(range(8), columns)
+    assert {junction.encode() for _, junction in annotated.rows(range(8), columns).values()} == {
+        clone.junction for clone in clones
+    }

@@ -1,6 +1,7 @@
 """The simulator gives the same bytes for the same seed, and states what is true of them."""
 
 import gzip
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,13 @@ def test_impossible_designs_are_refused() -> None:
         LibraryDesign(cells=10, clone_cells=8, b_cells=5)
     with pytest.raises(ValueError, match="error_rate must lie"):
         LibraryDesign(cells=10, clone_cells=1, b_cells=5, error_rate=0.8)
+
+
+def test_series_without_options_keeps_its_bytes(tmp_path: Path) -> None:
+    """SHA-256 over names and unpacked contents, taken before the options existed (NumPy 2 generators)."""
+    write_series(tmp_path, seed=4, **SMALL)
+    digest = hashlib.sha256()
+    for path in sorted(tmp_path.iterdir()):
+        raw = path.read_bytes()
+        digest.update(path.name.encode() + b"\n" + (gzip.decompress(raw) if path.suffix == ".gz" else raw))
+    assert digest.hexdigest() == "6fcdeb636e60d4a5e2dc3d14feefe21f223eb73ff1905017b1e4928194432cc7"

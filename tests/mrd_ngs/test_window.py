@@ -61,3 +61,30 @@ def test_a_window_of_other_letters_or_too_short_is_refused(window: bytes) -> Non
     reads = DistinctReads.from_counts({b"ACGT": 1})
     with pytest.raises(ValueError, match="a window is a longer run of A, C, G and T"):
         window_mismatches(reads, window, max_mismatches=2)
+
+
+@pytest.mark.parametrize("length", [30, 50, 83, 98])
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_long_windows_are_found_wherever_their_mismatches_lie(length: int, allowed: int) -> None:
+    """Real window lengths, where only some of the words of a read are looked at."""
+    rng = np.random.default_rng(100 * length + allowed)
+    letters = np.frombuffer(b"ACGT", dtype=np.uint8)
+    window = rng.choice(letters, length)
+    counts: dict[bytes, int] = {b"ACGTAC" * 30: 3, window[: length - 1].tobytes(): 2}
+    for _ in range(300):
+        planted = window.copy()
+        places = rng.choice(length, rng.integers(0, allowed + 2), replace=False)
+        planted[places] = letters[(np.searchsorted(letters, planted[places]) + 1) % 4]
+        read = rng.choice(letters, 200)
+        start = rng.integers(0, 200 - length + 1)
+        read[start : start + length] = planted
+        if rng.random() < 0.1:
+            read[rng.integers(0, 200)] = ord("N")
+        whole = read.tobytes()
+        counts[whole if rng.random() < 0.5 else reverse_complement(whole)] = 1
+    reads = DistinctReads.from_counts(counts)
+    indices, mismatches = window_mismatches(reads, window.tobytes(), max_mismatches=allowed)
+    naive = [naive_mismatches(reads.sequence(i), window.tobytes()) for i in range(len(reads))]
+    expected = {i: m for i, m in enumerate(naive) if m <= allowed}
+    assert len(expected) > 50
+    assert dict(zip(indices.tolist(), mismatches.tolist(), strict=True)) == expected

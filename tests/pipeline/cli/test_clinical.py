@@ -4,11 +4,11 @@ import csv
 from pathlib import Path
 
 import pytest
-from references import mgus2, reference, reference_rows
 from typer.testing import CliRunner, Result
 
 from pipeline.cli.clinical import app
 from pipeline.errors import SheetRefused, UsageError
+from references import mgus2, reference, reference_rows
 
 
 def run(*arguments: object) -> Result:

@@ -3,13 +3,13 @@
 from datetime import date, timedelta
 
 import pytest
-from references import cases
 
 from pipeline.clinical.levels import Level
 from pipeline.clinical.mrd_categories import Span, mrd_categories, sustained_negative
 from pipeline.clinical.stratification import Arm, allocate
 from pipeline.detection import Call
 from pipeline.model import Material, Reason, Status
+from references import cases
 from results import mrd_result
 
 TRIAL = cases("imwg", "mm20_rules.json")

@@ -6,7 +6,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from references import cases, reference, reference_rows
 
 from pipeline.clinical.confirmation import VisitResponse, respond
 from pipeline.clinical.laboratory import LAB_COLUMNS, labs_from_table
@@ -16,6 +15,7 @@ from pipeline.clinical.rules import rule_set_names, rule_set_path, rules_from
 from pipeline.clinical.visits import histories
 from pipeline.errors import ConfigRefused, UsageError
 from pipeline.formats.delimited import Record, Table
+from references import cases, reference, reference_rows
 
 RULES_TEXT = rule_set_path("imwg2016").read_text(encoding="utf-8")
 RULES = rules_from(tomllib.loads(RULES_TEXT, parse_float=Decimal))

@@ -1,11 +1,9 @@
 """Survival estimators against published numbers and against plain counting."""
 
-
 import numpy as np
 import pytest
-import references
-from references import reference_rows
 
+import references
 from pipeline.clinical.interval_kind import IntervalKind
 from pipeline.clinical.survival import (
     aalen_johansen,
@@ -13,6 +11,7 @@ from pipeline.clinical.survival import (
     kaplan_meier,
     log_rank,
 )
+from references import reference_rows
 
 
 def freireich():

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from pipeline.formats.records import read_parquet
 from pipeline.model import MrdResult, Status
 from pipeline.workflow.audit import read_audit
 from pipeline.workflow.batch import Batch
+from pipeline.workflow.local import _message
+from pipeline.workflow.planned import read_plan
 from pipeline.workflow.run import run_batch, write_report_of
 from pipeline.workflow.status import reasons, task_states
 from pipeline.workflow.task import execute
@@ -292,6 +296,19 @@ def test_killed_worker_fails_its_task_and_the_next_run_completes_it(small_batch,
     assert "worker process was killed" in (out / "report" / "index.html").read_text()
     assert run(small_batch, out).failures == {}
     assert result_bytes(out) == result_bytes(done)
+
+
+def test_task_that_was_done_when_its_pool_broke_has_not_failed(done):
+    """One worker's death ends every future of the pool, whoever's work it was."""
+    batch = Batch(done)
+    first, second = read_plan(batch).tasks
+    future: Future[None] = Future()
+    future.set_exception(BrokenProcessPool("a worker died"))
+    (done / "tasks" / second.task_id / "done.json").unlink()
+    assert _message(batch, first, future) is None
+    assert "worker process was killed" in (_message(batch, second, future) or "")
+    states = {s.task_id: s.state for s in task_states(done)}
+    assert states == {first.task_id: "done", second.task_id: "failed"}
 
 
 def workers_of(parent: int) -> list[int]:

@@ -1,0 +1,118 @@
+"""What the reads of one marker in one sample are, and whether a sample of a run may be reported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mrd_ngs.evidence import NgsSettings
+from mrd_ngs.run_tally import Role, Tally
+
+__all__ = ["Finding", "MarkerFinding", "SampleVerdict", "judge_sample"]
+
+
+class Finding(StrEnum):
+    """What the reads of one marker in one sample are."""
+
+    ABSENT = "absent"
+    FOUND = "found"
+    HOPPING = "explained_by_hopping"
+    LOOK_ALIKES = "explained_by_look_alikes"
+    CONTAMINATION = "contamination"
+    SWAP = "dominates_a_sample_of_another"
+    SHARED = "window_shared_with_own_marker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkerFinding:
+    """Reads of one marker in one sample, and what they are.
+
+    ``sample`` counts from 1 in the order of the run. ``donor_reads`` are the marker's in
+    all other samples, ``hopped_reads`` those expected from them, ``decision_reads`` the
+    smallest number that hopping and look-alikes do not explain. ``called`` is True only
+    for a patient's own marker above it.
+    """
+
+    sample: int
+    input_sha256: str
+    patient_id: str
+    marker_patient_id: str
+    target_id: str
+    reads: int
+    donor_reads: int
+    hopped_reads: float
+    look_alike_reads: float
+    decision_reads: int
+    finding: Finding
+    called: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleVerdict:
+    """Whether a sample may be reported; ``problems`` in words, ``notes`` that do not fail it."""
+
+    sample: int
+    input_sha256: str
+    patient_id: str
+    role: Role
+    kept_reads: int
+    passed: bool
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def judge_sample(
+    sample: int, one: Tally, findings: Sequence[MarkerFinding], typical: float, settings: NgsSettings
+) -> SampleVerdict:
+    """Judge one sample by its findings and, a control, by its reads.
+
+    Parameters
+    ----------
+    sample
+        Its number in the run, from 1.
+    one
+        What was counted in it.
+    findings
+        Its own, one a marker of the run.
+    typical
+        Median reads of the run's patient samples.
+    settings
+        Limits for controls.
+    """
+    problems = [
+        f"{f.marker_patient_id} {f.target_id}: {f.reads} reads, {f.hopped_reads:.1f} expected by hopping: "
+        + ("exchanged sample suspected" if f.finding is Finding.SWAP else "contamination")
+        for f in findings
+        if f.finding in (Finding.SWAP, Finding.CONTAMINATION)
+    ]
+    notes = [
+        f"{f.marker_patient_id} {f.target_id}: {f.reads} reads are explained, not called ({f.finding})"
+        for f in findings
+        if f.finding in (Finding.HOPPING, Finding.LOOK_ALIKES, Finding.SHARED)
+    ]
+    problems += _control_problems(one, typical, settings)
+    return SampleVerdict(
+        sample=sample,
+        input_sha256=one.input_sha256,
+        patient_id=one.patient_id,
+        role=one.role,
+        kept_reads=one.kept_reads,
+        passed=not problems,
+        problems=tuple(problems),
+        notes=tuple(notes),
+    )
+
+
+def _control_problems(one: Tally, typical: float, settings: NgsSettings) -> list[str]:
+    if one.role is Role.NEGATIVE and one.kept_reads > settings.negative_control_max_share * typical:
+        limit = 100 * settings.negative_control_max_share
+        return [f"{one.kept_reads:,} reads in a negative control (at most {limit:g} % of {typical:,.0f})"]
+    if one.role is Role.POLYCLONAL and not one.kept_reads:
+        return ["a polyclonal control without reads"]
+    if one.role is Role.POLYCLONAL:
+        share = one.top_sequence_reads / one.kept_reads
+        if share > settings.polyclonal_max_share:
+            limit = 100 * settings.polyclonal_max_share
+            return [
+                f"one sequence has {100 * share:.2g} % of a polyclonal control's reads (at most {limit:g} %)"
+            ]
+    return []

@@ -1,0 +1,133 @@
+"""Pairs of results of two methods, as arrays, and how they read at a threshold."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.concordance.series import Bools, Floats
+from pipeline.concordance.table import AgreementTable
+from pipeline.detection import Call, ReadingReason
+
+__all__ = ["Pairs", "Results", "log10_values", "pair_readings", "patient_readings", "reading", "tabulate"]
+
+Reading = tuple[Call, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """One method's results, one per pair, shape (pairs,).
+
+    ``evaluable`` is false where the method says nothing (failed, no trackable clone, no
+    limit); ``detected``, ``value`` and ``lod`` are then without meaning. ``value`` and
+    ``lod`` are fractions. ``numerator`` and ``denominator`` are NaN where not known;
+    ``reason`` says why a result is not evaluable, "" where it is.
+    """
+
+    evaluable: Bools
+    detected: Bools
+    value: Floats
+    lod: Floats
+    numerator: Floats
+    denominator: Floats
+    reason: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Results of two methods on the same samples and the patient of each."""
+
+    patients: tuple[str, ...]
+    x: Results
+    y: Results
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+
+def reading(results: Results, row: int, threshold: float) -> Reading:
+    """POS, NEG or IND of one result at a threshold, with its reason.
+
+    The rule of `pipeline.detection.read_at`: POS where detected with value >= c; NEG where
+    the sample's limit of detection is <= c and it is not POS; IND in every other case.
+    """
+    if not results.evaluable[row]:
+        return Call.INDETERMINATE, results.reason[row] or str(ReadingReason.NOT_EVALUABLE_RESULT)
+    detected = bool(results.detected[row])
+    if detected and results.value[row] >= threshold:
+        return Call.POSITIVE, str(ReadingReason.AT_OR_ABOVE)
+    if results.lod[row] <= threshold:
+        return Call.NEGATIVE, str(ReadingReason.DETECTED_BELOW if detected else ReadingReason.NOT_DETECTED)
+    above = ReadingReason.DETECTED_BELOW_LOD_ABOVE if detected else ReadingReason.LOD_ABOVE
+    return Call.INDETERMINATE, str(above)
+
+
+def pair_readings(
+    pairs: Pairs, threshold: float, *, common_depth: bool = False
+) -> list[tuple[Reading, Reading]]:
+    """Readings of every pair at c, or at the pair's common depth max(c, LoD x, LoD y).
+
+    At its common depth a pair with two limits of detection has no indeterminate reading
+    for want of cells.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is not above 0.
+    """
+    if not threshold > 0:
+        raise ValueError(f"a threshold must be above 0, not {threshold}")
+    found = []
+    for row in range(len(pairs)):
+        at = threshold
+        if common_depth and pairs.x.evaluable[row] and pairs.y.evaluable[row]:
+            at = max(threshold, float(pairs.x.lod[row]), float(pairs.y.lod[row]))
+        found.append((reading(pairs.x, row, at), reading(pairs.y, row, at)))
+    return found
+
+
+def patient_readings(
+    patients: Sequence[str], readings: Sequence[tuple[Reading, Reading]]
+) -> list[tuple[Reading, Reading]]:
+    """One pair of readings per patient, in order of first appearance.
+
+    A method reads a patient POS if any of the samples is POS, NEG if every one is NEG, and
+    IND otherwise: one sample without a reading keeps a patient from being called negative.
+    """
+    rows: dict[str, list[tuple[Reading, Reading]]] = {}
+    for patient, both in zip(patients, readings, strict=True):
+        rows.setdefault(patient, []).append(both)
+    return [(_whole([x for x, _ in both]), _whole([y for _, y in both])) for both in rows.values()]
+
+
+def _whole(readings: Sequence[Reading]) -> Reading:
+    for call in (Call.POSITIVE, Call.INDETERMINATE):
+        for found in readings:
+            if found[0] is call:
+                return found
+    return readings[0]
+
+
+def tabulate(readings: Sequence[tuple[Reading, Reading]]) -> AgreementTable:
+    """Count pairs of readings; an indeterminate one is counted as such and nowhere else."""
+    count = Counter((x[0], y[0]) for x, y in readings)
+    pos, neg, ind = Call.POSITIVE, Call.NEGATIVE, Call.INDETERMINATE
+    return AgreementTable(
+        both_pos=count[pos, pos],
+        x_only=count[pos, neg],
+        y_only=count[neg, pos],
+        both_neg=count[neg, neg],
+        pos_ind=count[pos, ind],
+        neg_ind=count[neg, ind],
+        ind_pos=count[ind, pos],
+        ind_neg=count[ind, neg],
+        ind_both=count[ind, ind],
+    )
+
+
+def log10_values(results: Results) -> tuple[Floats, Bools]:
+    """Log10 values, with the limit where not detected, and which those are; evaluable rows only."""
+    seen = results.detected
+    values: Floats = np.log10(np.where(seen, results.value, results.lod))
+    return values, ~seen

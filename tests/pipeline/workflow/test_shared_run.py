@@ -1,0 +1,242 @@
+"""Patients sequenced together are judged together: hopping is not called, exchanged samples are found."""
+
+import dataclasses
+import gzip
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from mrd_ngs.simulate import LibraryDesign
+from mrd_ngs.simulate_run import RunSample, write_run
+from pipeline.errors import NadirError, UsageError
+from pipeline.formats.records import read_parquet
+from pipeline.formats.samplesheet import read_sheet
+from pipeline.model import MrdResult, Reason, Status
+from pipeline.workflow.batch import Batch
+from pipeline.workflow.config import load_config
+from pipeline.workflow.intake import inspect_inputs
+from pipeline.workflow.plan import make_plan
+from pipeline.workflow.planned import read_plan, write_plan
+from pipeline.workflow.run import RunSummary, run_batch, write_report_of
+from pipeline.workflow.status import reasons, task_states
+from pipeline.workflow.task import execute, finished
+
+CONFIG = """\
+[study]
+id = "T1"
+timepoints = ["BASE", "ASCT"]
+thresholds = [1e-5]
+"""
+DAYS = {"BASE": date(2025, 1, 10), "ASCT": date(2025, 8, 10)}
+HOP = 0.001
+pytestmark = pytest.mark.timeout(300)
+RUN_FOLDER = "191210_M01_7_F-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulated:
+    """A sheet with its configuration, and what is true of its samples."""
+
+    sheet: Path
+    config: Path
+    truth: dict
+
+
+def sample(patient: str, timepoint: str, clone_cells: int, reads: int = 20_000) -> RunSample:
+    design = LibraryDesign(cells=2_000, clone_cells=clone_cells, b_cells=60, reads=reads)
+    return RunSample(patient_id=patient, timepoint=timepoint, collected_on=DAYS[timepoint], design=design)
+
+
+def simulated(folder: Path, samples: list[RunSample], **options) -> Simulated:
+    truth = write_run(folder, seed=11, samples=samples, spike_copies=20, **options)
+    (folder / "config.toml").write_text(CONFIG)
+    return Simulated(sheet=folder / "sheet.csv", config=folder / "config.toml", truth=truth)
+
+
+def run(trial: Simulated, out: Path) -> RunSummary:
+    return run_batch(trial.sheet, out, config_path=trial.config, jobs=2)
+
+
+def step_by_step(trial: Simulated, out: Path) -> dict[str, str]:
+    """An engine of its own: every task that is not done, in this process and in the plan's order."""
+    batch = Batch(out)
+    config = load_config(trial.config)
+    samples = read_sheet(
+        trial.sheet, study_id=config.study_id, timepoints=config.timepoint_codes, panels=None, baseline="BASE"
+    )
+    plan = make_plan(samples, config, inspect_inputs(trial.sheet, samples, batch))
+    write_plan(batch, plan)
+    failures = {}
+    for task in plan.tasks:
+        if finished(batch, task) is None:
+            try:
+                execute(batch.task(task.task_id).task)
+            except NadirError as error:
+                failures[task.task_id] = str(error)
+    write_report_of(out)
+    return failures
+
+
+def result(out: Path, patient: str, timepoint: str) -> MrdResult:
+    results = read_parquet(out / "results" / "mrd.parquet", MrdResult)
+    (found,) = [r for r in results if (r.patient_id, r.timepoint) == (patient, timepoint)]
+    return found
+
+
+def result_bytes(out: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for name in ("results", "report")
+        for path in sorted((out / name).rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def hopped(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    """P02's baseline holds 1e-1 clonal cells; 0.1 % of every library's reads go to each other one."""
+    samples = [
+        sample("P01", "BASE", 200),
+        sample("P01", "ASCT", 20),
+        sample("P02", "BASE", 200),
+        sample("P03", "BASE", 200),
+        sample("P03", "ASCT", 0),
+    ]
+    return simulated(tmp_path_factory.mktemp("hopped"), samples, hop_rate=HOP)
+
+
+@pytest.fixture(scope="module")
+def judged(hopped: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished batch of that run."""
+    out = tmp_path_factory.mktemp("judged") / "batch"
+    assert run(hopped, out).failures == {}
+    return out
+
+
+def test_tasks_index_first_then_judge_the_run_then_follow(judged: Path) -> None:
+    plan = read_plan(Batch(judged))
+    assert [(t.task_id, t.after) for t in plan.tasks] == [
+        ("P01.ngs-index", ()),
+        ("P02.ngs-index", ()),
+        ("P03.ngs-index", ()),
+        ("RUN1.ngs-run", ("P01.ngs-index", "P02.ngs-index", "P03.ngs-index")),
+        ("P01.ngs", ("P01.ngs-index", "RUN1.ngs-run")),
+        ("P02.ngs", ("P02.ngs-index", "RUN1.ngs-run")),
+        ("P03.ngs", ("P03.ngs-index", "RUN1.ngs-run")),
+    ]
+    assert {s.state for s in task_states(judged)} == {"done"}
+    assert reasons(judged, "RUN1.ngs-run")[0].startswith("skip: done")
+
+
+def test_hopped_clone_is_flagged_and_not_called(hopped: Simulated, judged: Path) -> None:
+    control = json.loads((judged / "results" / "run_control" / "RUN1.json").read_text())
+    assert control["hop_rate"]["rate"] == pytest.approx(HOP, rel=0.35)  # some 50 hopped reads inform it
+    received = hopped.truth["samples"]["P03_ASCT"]["received"]
+    assert received["P02_BASE"]["clone_reads"] >= 3
+    assert received["P03_BASE"]["clone_reads"] >= 3
+    (number,) = [
+        n["sample"] for n in control["sample_names"] if (n["patient_id"], n["timepoint"]) == ("P03", "ASCT")
+    ]
+    found = {f["marker_patient_id"]: f for f in control["findings"] if f["sample"] == number}
+    for patient in ("P02", "P03"):  # another's clone, and the own baseline's
+        assert found[patient]["reads"] > 0
+        assert found[patient]["finding"] == "explained_by_hopping"
+        assert not found[patient]["called"]
+    negative = result(judged, "P03", "ASCT")
+    assert negative.status is Status.NOT_DETECTED
+    assert negative.reason is Reason.EXPLAINED_BY_BACKGROUND
+    assert negative.lod is not None
+    assert "reads expected from other samples of the run" in negative.qc
+
+
+def test_disease_above_hopping_is_still_called(judged: Path) -> None:
+    found = result(judged, "P01", "ASCT")
+    assert found.status is Status.DETECTED
+    assert found.value == pytest.approx(0.01, rel=0.5)  # 20 of 2,000 cells, drawn and amplified
+
+
+@pytest.mark.slow
+def test_without_the_run_the_hopped_clone_would_be_called(hopped: Simulated, tmp_path: Path) -> None:
+    """The same reads, each patient's as if sequenced alone: what the run's control is for."""
+    lines = hopped.sheet.read_text().splitlines()
+    rows = [line.replace("RUN1", "").replace("spike_ins.tsv", str(hopped.sheet.parent / "spike_ins.tsv"))
+            for line in lines if line.startswith("P03")]  # fmt: skip
+    alone = tmp_path / "alone.csv"
+    text = "\n".join([lines[0], *rows]) + "\n"
+    alone.write_text(text.replace(",P03_", f",{hopped.sheet.parent}/P03_"))
+    assert step_by_step(dataclasses.replace(hopped, sheet=alone), tmp_path / "batch") == {}
+    assert [t.task_id for t in read_plan(Batch(tmp_path / "batch")).tasks] == ["P03.ngs"]
+    assert not (tmp_path / "batch" / "results" / "run_control").exists()
+    assert result(tmp_path / "batch", "P03", "ASCT").status is Status.DETECTED
+
+
+def test_another_engine_leaves_the_same_bytes(hopped: Simulated, judged: Path, tmp_path: Path) -> None:
+    assert step_by_step(hopped, tmp_path / "batch") == {}
+    assert result_bytes(tmp_path / "batch") == result_bytes(judged)
+
+
+def test_second_run_skips_everything_and_a_lost_task_comes_back_the_same(
+    hopped: Simulated, judged: Path
+) -> None:
+    before = result_bytes(judged)
+    summary = run(hopped, judged)
+    assert (summary.skipped, summary.tasks) == (7, 7)
+    (judged / "tasks" / "P02.ngs-index" / "done.json").unlink()
+    states = {s.task_id: (s.state, s.reason) for s in task_states(judged)}
+    assert states["P02.ngs-index"] == ("waiting", "no intact done-record")
+    assert states["RUN1.ngs-run"] == ("waiting", "what it reads from changed: P02.ngs-index")
+    events = judged / "tasks" / "P01.ngs" / "events.jsonl"
+    worked = events.read_text()
+    summary = run(hopped, judged)
+    assert summary.failures == {}
+    assert events.read_text() == worked  # what came before said the same, so it need not run again
+    assert result_bytes(judged) == before
+
+
+@pytest.fixture(scope="module")
+def exchanged(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    """P01's and P02's follow-ups are exchanged, and P03's baseline holds reads too short to use."""
+    visits = [("P01", "BASE", 200), ("P01", "ASCT", 60), ("P02", "BASE", 200), ("P02", "ASCT", 60)]
+    samples = [sample(*visit, reads=2_000) for visit in [*visits, ("P03", "BASE", 200)]]
+    folder = tmp_path_factory.mktemp("exchanged")
+    return simulated(folder, samples, exchanged=[("P01_ASCT", "P02_ASCT")], run_id=RUN_FOLDER)
+
+
+def test_exchanged_samples_are_doubted_and_a_failed_patient_stops_only_its_own(
+    exchanged: Simulated, tmp_path: Path
+) -> None:
+    reads = exchanged.sheet.parent / "P03_BASE.fastq.gz"
+    intact = reads.read_bytes()
+    reads.write_bytes(gzip.compress(b"@r\nACGTACGTAC\n+\nFFFFFFFFFF\n", mtime=0))
+    out = tmp_path / "batch"
+    failures = step_by_step(exchanged, out)
+    assert sorted(failures) == ["P03.ngs", "P03.ngs-index"]
+    assert "shorter than 50 nucleotides" in failures["P03.ngs-index"]
+    assert "needs P03.ngs-index, which has no result" in failures["P03.ngs"]
+    control = json.loads((out / "results" / "run_control" / f"{RUN_FOLDER}.json").read_text())
+    assert control["patients_without_marker"] == [{"patient_id": "P03", "why": "indexing failed"}]
+    assert [s["patient_id"] for s in control["samples_not_read"]] == ["P03"]
+    assert len(control["swapped"]) == 1
+    for patient in ("P01", "P02"):
+        doubted = result(out, patient, "ASCT")
+        assert (doubted.status, doubted.reason) == (Status.INDETERMINATE, Reason.SUSPECTED_SWAP)
+        assert "of another patient's clone: exchanged sample suspected" in doubted.qc
+        assert "run control incomplete: the clone of 1 of the run's patients" in doubted.qc
+        assert not any(other in doubted.qc for other in ("P01", "P02", "P03"))
+        assert result(out, patient, "BASE").status is Status.DETECTED
+    page = (out / "report" / "index.html").read_text()
+    assert "hold each other&#39;s clone" in page
+    # mended, the batch ends in the bytes of one that never failed
+    reads.write_bytes(intact)
+    assert step_by_step(exchanged, out) == {}
+    assert step_by_step(exchanged, tmp_path / "fresh") == {}
+    assert result_bytes(out) == result_bytes(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("name", ["../x", "", "R 1", "R1/..", ".hidden", "x" * 33])
+def test_run_names_that_are_no_names_make_no_path(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not an identifier"):
+        Batch(tmp_path).run_control(name)
