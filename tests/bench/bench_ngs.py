@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from igblast import IgBlast
 
 from mrd_ngs.annotate import annotate_sequences
 from mrd_ngs.germline import GermlineSet, load_germline
 from pipeline.formats.fastq import read_fastq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench.igblast import IgBlast
 from rearrangements import gene, recombine
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
