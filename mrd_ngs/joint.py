@@ -207,14 +207,15 @@ def lod_templates(markers: Sequence[tuple[Calibration, int]], settings: NgsSetti
 def _power(markers: Sequence[tuple[Calibration, int]], templates: float, shared: float) -> float:
     """Probability that any marker is called at this number of expected templates."""
     import numpy as np
-    from scipy.stats import poisson
+    from scipy.special import gammaln, pdtrik, xlogy  # scipy.stats would take half a second to import
 
     drawn = templates / shared
-    genomes = np.arange(int(poisson.ppf(1 - 1e-9, drawn)) + 1)
+    genomes = np.arange(math.ceil(float(pdtrik(1 - 1e-9, drawn))) + 1)
     missed = np.ones(len(genomes))
     for calibration, decision_reads in markers:
         missed *= _missed(calibration, decision_reads, len(genomes) - 1, shared)
-    return float(1 - (poisson.pmf(genomes, drawn) * missed).sum())
+    probabilities = np.exp(xlogy(genomes, drawn) - drawn - gammaln(genomes + 1.0))
+    return float(1 - (probabilities * missed).sum())
 
 
 def _missed(
@@ -223,10 +224,13 @@ def _missed(
     """Probability, shape (genomes_max + 1,), that so many genomes leave a marker below its decision."""
     import numpy as np
     from scipy.special import betainc, gammaincc
-    from scipy.stats import binom
 
-    # Beyond so many templates in the assay a miss is out of the question.
-    most = int(binom.ppf(1 - 1e-12, genomes_max, shared)) if shared < 1 else genomes_max
+    most = genomes_max
+    if shared < 1:
+        from scipy.stats import binom
+
+        # Beyond so many templates in the assay a miss is out of the question.
+        most = int(binom.ppf(1 - 1e-12, genomes_max, shared))
     templates = np.arange(1, most + 1)
     means = templates * calibration.reads_per_template
     if calibration.dispersion <= 1.0 + 1e-9:
