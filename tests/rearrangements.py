@@ -60,7 +60,7 @@ def recombine(
     An indel of 1-6 nt lies in V at least 20 nt from the read's start and from Cys104: nearer
     to the anchor no alignment can tell it from mutations.
     """
-    v, j = (_any(rng, [g for g in s if g.name.startswith(locus)]) for s in (germline.v, germline.j))
+    v, j = (any_of(rng, [g for g in s if g.name.startswith(locus)]) for s in (germline.v, germline.j))
     d = germline.d[rng.integers(len(germline.d))]
     assert v.anchor is not None
     assert j.anchor is not None
@@ -87,5 +87,5 @@ def recombine(
     return Truth(turned(read) if turn else read, v.name, d.name, j.name, junction, turn)
 
 
-def _any(rng: np.random.Generator, genes: Sequence[Gene]) -> Gene:
+def any_of(rng: np.random.Generator, genes: Sequence[Gene]) -> Gene:
     return genes[rng.integers(len(genes))]

@@ -115,22 +115,50 @@ def simulate(
     read_length: Annotated[
         int, typer.Option("--read-length", min=150, max=300, help="In nucleotides.")
     ] = 230,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            help="A rearrangement of the clone beside IGH: IGK, IGL, DJ, V-Kde or intron-Kde; repeatable.",
+        ),
+    ] = None,
+    mates_nt: Annotated[
+        int, typer.Option("--mates-nt", min=0, help="Length of paired mates; 0 writes merged reads.")
+    ] = 0,
+    umi_nt: Annotated[int, typer.Option("--umi-nt", min=0, max=24, help="Length of UMIs; 0 for none.")] = 0,
+    umi_in: Annotated[
+        str,
+        typer.Option("--umi-in", help="Where a UMI stands: the read's name, or the start of the first mate."),
+    ] = "name",
+    fragment_mean_nt: Annotated[
+        float,
+        typer.Option("--fragment-mean-nt", min=0.0, help="Mean length of degraded DNA; 0 for intact DNA."),
+    ] = 0.0,
     json_output: Json = False,
 ) -> None:
     """Write a simulated patient's libraries: baseline, follow-ups, one of look-alikes only, and the truth."""
     from mrd_ngs.simulate import write_series
+    from pipeline.errors import UsageError
     from pipeline.formats.atomic import canonical_json
 
-    truth = write_series(
-        out,
-        seed=seed,
-        fractions=tuple(level) if level else (1e-3, 1e-5, 0.0),
-        reads=reads,
-        cells=cells,
-        b_cells=b_cells,
-        spike_copies=spike_copies,
-        read_length=read_length,
-    )
+    try:
+        truth = write_series(
+            out,
+            seed=seed,
+            fractions=tuple(level) if level else (1e-3, 1e-5, 0.0),
+            reads=reads,
+            cells=cells,
+            b_cells=b_cells,
+            spike_copies=spike_copies,
+            read_length=read_length,
+            kinds=("IGH", *dict.fromkeys(k for k in kind or () if k != "IGH")),
+            mates_nt=mates_nt,
+            umi_nt=umi_nt,
+            umi_in=umi_in,
+            fragment_mean_nt=fragment_mean_nt,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     if json_output:
         typer.echo(canonical_json(truth), nl=False)
     say(f"{len(truth['libraries'])} libraries, spike_ins.tsv and truth.json written to {out}")

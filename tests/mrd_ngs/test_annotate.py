@@ -13,96 +13,23 @@ import pytest
 
 from mrd_ngs.airr_table import COLUMNS
 from mrd_ngs.annotate import airr_frame, annotate_sequences, write_airr
-from mrd_ngs.germline import Gene, GermlineSet, load_germline
+from mrd_ngs.germline import GermlineSet, load_germline
 from mrd_ngs.rearrangement import Rearrangement
-
-COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
-BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
+from rearrangements import (
+    Truth,
+    any_of,
+    gene,
+    genes,
+    mutated,
+    random_bases,
+    recombine,
+    turned,
+)
 
 
 @pytest.fixture(scope="module")
 def germline() -> GermlineSet:
     return load_germline()
-
-
-@dataclasses.dataclass(frozen=True)
-class Truth:
-    read: str
-    v: str
-    d: str
-    j: str
-    junction: str
-    turned: bool
-
-
-def turned(sequence: str) -> str:
-    return sequence.translate(COMPLEMENT)[::-1]
-
-
-def gene(call: str) -> str:
-    return call.split("*")[0]
-
-
-def genes(call: str) -> set[str]:
-    return {gene(allele) for allele in call.split(",")}
-
-
-def random_bases(rng: np.random.Generator, length: int) -> str:
-    return str(BASES[rng.integers(0, 4, length)].tobytes().decode())
-
-
-def mutated(rng: np.random.Generator, sequence: str, rate: float) -> str:
-    bases = np.frombuffer(sequence.encode(), dtype=np.uint8).copy()
-    hit = rng.random(len(bases)) < rate
-    code = np.searchsorted(BASES, bases[hit])
-    bases[hit] = BASES[(code + rng.integers(1, 4, code.size)) % 4]
-    return str(bases.tobytes().decode())
-
-
-def recombine(
-    rng: np.random.Generator,
-    germline: GermlineSet,
-    locus: str = "IGH",
-    *,
-    rates: tuple[float, float] = (0.0, 0.05),
-    lengths: tuple[int, int] = (150, 300),
-    indel_share: float = 0.0,
-    turned_share: float = 0.5,
-) -> Truth:
-    """A rearrangement of random alleles, trimmed, with N bases; its read ends with J.
-
-    An indel of 1-6 nt lies in V at least 20 nt from the read's start and from Cys104: nearer
-    to the anchor no alignment can tell it from mutations.
-    """
-    v, j = (_any(rng, [g for g in s if g.name.startswith(locus)]) for s in (germline.v, germline.j))
-    d = germline.d[rng.integers(len(germline.d))]
-    assert v.anchor is not None
-    assert j.anchor is not None
-    trim = rng.integers(0, [6, 6, 6, 8])
-    from_j = min(int(trim[3]), j.anchor)
-    middle = random_bases(rng, rng.poisson(2))
-    if locus == "IGH":
-        kept = d.sequence[trim[1] : len(d.sequence) - trim[2]]
-        middle = random_bases(rng, rng.poisson(6)) + kept + random_bases(rng, rng.poisson(6))
-    part = v.sequence[: len(v.sequence) - int(trim[0])]
-    sequence = mutated(rng, part + middle + j.sequence[from_j:], float(rng.uniform(*rates)))
-    cys, trp = v.anchor, len(part) + len(middle) + j.anchor - from_j
-    length = int(rng.integers(*lengths))
-    low, high = max(0, len(sequence) - length) + 20, cys - 20
-    if rng.random() < indel_share and low < high:
-        place, size = int(rng.integers(low, high)), int(rng.integers(1, 7))
-        added = random_bases(rng, size) if rng.random() < 0.5 else ""
-        sequence = sequence[:place] + added + sequence[place + (0 if added else size) :]
-        shift = size if added else -size
-        cys, trp = cys + shift, trp + shift
-    junction = sequence[cys : trp + 3]
-    read = sequence[-length:]
-    turn = bool(rng.random() < turned_share)
-    return Truth(turned(read) if turn else read, v.name, d.name, j.name, junction, turn)
-
-
-def _any(rng: np.random.Generator, genes: Sequence[Gene]) -> Gene:
-    return genes[rng.integers(len(genes))]
 
 
 def found_of(truths: Sequence[Truth], germline: GermlineSet) -> list[Rearrangement | None]:
@@ -137,7 +64,7 @@ def test_incomplete_dj_rearrangements(rng: np.random.Generator, germline: Germli
     reads, truths = [], []
     heavy = [j for j in germline.j if j.name.startswith("IGHJ")]
     for _ in range(1000):
-        d, j = germline.d[rng.integers(len(germline.d))], _any(rng, heavy)
+        d, j = germline.d[rng.integers(len(germline.d))], any_of(rng, heavy)
         trim_d, trim_j = rng.integers(0, [6, 8])
         signal = "GGTTTTTGT" + random_bases(rng, 12) + "CACTGTG"
         kept = d.sequence[: len(d.sequence) - trim_d]
@@ -158,7 +85,7 @@ def test_kappa_deletions(rng: np.random.Generator, germline: GermlineSet, kind: 
     kappa = [v for v in germline.v if v.name.startswith("IGKV")]
     reads, truths = [], []
     for _ in range(600):
-        v = _any(rng, kappa)
+        v = any_of(rng, kappa)
         name, left = (gene(v.name), v.sequence) if kind == "V-Kde" else ("IGKintron", elements["IGKintron"])
         trims = rng.integers(0, 9, 2)
         left = left[-int(rng.integers(70, 250)) :][: -int(trims[0]) or None]

@@ -306,3 +306,42 @@ def test_track_looks_a_subclone_up_at_diagnosis(markers: Path, folder: Path, tmp
         assert run.exit_code == 0
         assert said in run.stderr
         assert "NOT_DETECTED" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "option", [("--kind", "IGX"), ("--umi-nt", 8, "--umi-in", "second"), ("--mates-nt", 20)]
+)
+def test_simulate_refuses_what_it_cannot_make(option: tuple[object, ...], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"kind must be one of|umi_in must be|mates_nt must be"):
+        nadir_ngs("simulate", "--out", tmp_path, "--reads", 1000, "--cells", 20_000, *option)
+
+
+def test_mates_with_umis_from_simulation_to_result(tmp_path: Path) -> None:
+    """Molecules are counted, of both markers; the estimate covers the truth."""
+    given = ("--seed", 5, "--mrd", 2e-3, "--reads", 12_000, "--cells", 100_000, "--b-cells", 500)
+    run = nadir_ngs(
+        "simulate", "--out", tmp_path, *given, "--umi-nt", 10, "--umi-in", "first", "--mates-nt", 160,
+        "--kind", "IGK",
+    )  # fmt: skip
+    assert run.exit_code == 0
+    truth = json.loads((tmp_path / "truth.json").read_text())
+    config = tmp_path / "study.toml"
+    config.write_text("[ngs]\numi_source = 'first'\numi_length_nt = 10\n")
+    spikes = ("--spike-ins", tmp_path / "spike_ins.tsv", "--config", config)
+    mates = [tmp_path / f"baseline_R{n}.fastq.gz" for n in (1, 2)]
+    assert nadir_ngs("index", *mates, *spikes, "--cells", 2000, "--out", tmp_path / "m.json").exit_code == 0
+    mates = [tmp_path / f"mrd_2e-3_R{n}.fastq.gz" for n in (1, 2)]
+    out = tmp_path / "r.json"
+    run = nadir_ngs(
+        "track", *mates, *spikes, "--cells", 100_000, "--markers", tmp_path / "m.json", "--out", out
+    )
+    assert run.exit_code == 0
+    document = json.loads(out.read_text())
+    assert document["counted"] == "molecules"
+    assert document["umis"]["families"] > 500
+    assert (
+        document["reads"]["input"] == 12_000 == sum(v for k, v in document["reads"].items() if k != "input")
+    )
+    heavy = next(t for t in document["targets"] if t["target_id"] == "IGH-1")
+    library = truth["libraries"]["mrd_2e-3"]
+    assert heavy["ci_low"] <= library["clone_cells"] / library["cells"] <= heavy["ci_high"]
