@@ -4,15 +4,15 @@ A template is people's text, so it is validated strictly: an unknown key, a gate
 parent comes later, or a dimension no tube has is refused with the file and the key.
 """
 
-import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.errors import ConfigRefused, UsageError, printable
-from pipeline.formats.shipped import shipped_config, shipped_names
+from pipeline.errors import ConfigRefused, printable
+from pipeline.formats.shipped import shipped_or_own
+from pipeline.formats.toml_tables import read_toml
 
 __all__ = [
     "Bounds",
@@ -231,12 +231,7 @@ def load_panel(name_or_path: str | Path) -> Panel:
     ['surface', 'cytoplasmic']
     """
     path = panel_path(name_or_path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigRefused(f"cannot be read ({error.strerror})", path=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigRefused(f"not TOML: {printable(str(error))}", path=path) from error
+    values, _ = read_toml(path)
     try:
         return Panel.model_validate(_tupled(values))
     except ValidationError as error:
@@ -251,15 +246,7 @@ def panel_path(name_or_path: str | Path) -> Path:
     UsageError
         If it is neither a shipped name nor a path that ends in ``.toml``.
     """
-    if str(name_or_path) in shipped_names(_FOLDER):
-        return shipped_config(str(name_or_path), _FOLDER)
-    path = Path(name_or_path)
-    if path.suffix == ".toml":
-        return path
-    raise UsageError(
-        f"no panel template of that name. There are: {', '.join(shipped_names(_FOLDER))}; "
-        "or give a file that ends in .toml"
-    )
+    return shipped_or_own(name_or_path, _FOLDER, "panel template")
 
 
 def _tupled(value: object) -> object:

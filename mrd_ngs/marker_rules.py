@@ -5,7 +5,6 @@ threshold, a citation and whether a published text confirmed it. A rule that a s
 leaves out is not tested.
 """
 
-import tomllib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mrd_ngs.evidence import NgsSettings
-from pipeline.errors import ConfigRefused, UsageError, printable
-from pipeline.formats.shipped import shipped_config, shipped_names
+from pipeline.errors import ConfigRefused, printable
+from pipeline.formats.shipped import shipped_or_own
+from pipeline.formats.toml_tables import read_toml
 
 __all__ = [
     "Figures",
@@ -203,12 +203,7 @@ def load_rules(name_or_path: str | Path) -> MarkerRules:
     0.03
     """
     path = rules_path(name_or_path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigRefused(f"cannot be read ({error.strerror})", path=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigRefused(f"not TOML: {printable(str(error))}", path=path) from error
+    values, _ = read_toml(path)
     try:
         return MarkerRules.model_validate(values)
     except ValidationError as error:
@@ -231,15 +226,7 @@ def rules_path(name_or_path: str | Path) -> Path:
     UsageError
         If it is neither a shipped name nor a path that ends in ``.toml``.
     """
-    if str(name_or_path) in shipped_names(_FOLDER):
-        return shipped_config(str(name_or_path), _FOLDER)
-    path = Path(name_or_path)
-    if path.suffix == ".toml":
-        return path
-    raise UsageError(
-        f"no marker rules of that name. There are: {', '.join(shipped_names(_FOLDER))}; "
-        "or give a file that ends in .toml"
-    )
+    return shipped_or_own(name_or_path, _FOLDER, "marker rules")
 
 
 def rules_of(settings: NgsSettings) -> MarkerRules:

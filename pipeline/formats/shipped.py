@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 
-__all__ = ["shipped_config", "shipped_names"]
+__all__ = ["shipped_config", "shipped_names", "shipped_or_own"]
 
 _PACKAGE = "nadir_configs"  # ./configs in a checkout, mapped by pyproject.toml
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -31,3 +31,31 @@ def shipped_config(name: str, folder: str = "") -> Path:
             f"no shipped configuration of that name. There are: {', '.join(shipped_names(folder))}"
         )
     return Path(str(files(_PACKAGE))) / folder / f"{name}.toml"
+
+
+def shipped_or_own(name_or_path: str | Path, folder: str, kind: str) -> Path:
+    """Path of a shipped configuration by its name, or a TOML file of the user's own, which need not exist.
+
+    Parameters
+    ----------
+    name_or_path
+        A name without ``.toml``, or a path with it.
+    folder
+        Where those that ship stand.
+    kind
+        What they are, for the message.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    if str(name_or_path) in shipped_names(folder):
+        return shipped_config(str(name_or_path), folder)
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        return path
+    raise UsageError(
+        f"no {kind} of that name. There are: {', '.join(shipped_names(folder))}; "
+        "or give a file that ends in .toml"
+    )
