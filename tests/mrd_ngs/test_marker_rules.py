@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         load_rules(tmp_path / "absent.toml")
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigRefused, match="not TOML"):
+    with pytest.raises(ConfigRefused, match="is not UTF-8 text"):
         load_rules(binary)
 
 
