@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from mrd_ngs.denoise import substitution_rate
 from mrd_ngs.denominator import nucleated_cells
-from mrd_ngs.drift import Baseline, look_around, surroundings
+from mrd_ngs.drift import Baseline, Surroundings, look_around, surroundings
 from mrd_ngs.evidence import Library, NgsSettings
 from mrd_ngs.index_clone import index_markers
 from mrd_ngs.joint import Observation, estimate_clone
@@ -112,7 +112,8 @@ def call_markers(
         Run choices.
     hopped
         Reads expected from other samples of the run, by the library's ``input_sha256`` and
-        the marker's ``target_id``, as `mrd_ngs.run_control` finds them; 0 where not given.
+        the marker's ``target_id``, as `mrd_ngs.run_control` finds them. A library not named here
+        was not judged with its run: hopping is then suspected from ``libraries`` of its run alone.
     baseline
         The library in which the markers were found. Near sequences are looked up there, and
         told from the clone's descendants by the bases beyond the window. Without it the clone's
@@ -131,6 +132,7 @@ def call_markers(
     """
     taken = [marker for marker in markers if marker.taken]
     results: list[MrdResult] = []
+    at_baseline = _at_baseline(taken, baseline, settings)
     found = [
         [
             _with_neighbours(
@@ -142,18 +144,19 @@ def call_markers(
                     hopped_reads=(hopped or {}).get((library.input_sha256, marker.target_id), 0.0),
                 ),
                 library,
-                baseline,
+                known,
                 settings,
             )
-            for marker in taken
+            for marker, known in zip(taken, at_baseline, strict=True)
         ]
         for library in libraries
     ]
+    judged = {input_sha256 for input_sha256, _ in hopped or ()}
     for library, tracks in zip(libraries, found, strict=True):
         if not taken:
             results.append(_no_marker(library, Reason.NO_TRACKABLE_CLONE))
             continue
-        donors = [] if hopped is not None else _donors(library, libraries, found)
+        donors = [] if library.input_sha256 in judged else _donors(library, libraries, found)
         results.extend(_results(library, tracks, donors, settings))
     return NgsCalls(
         results=tuple(results), markers=tuple(markers), tracks=tuple(track for one in found for track in one)
@@ -185,21 +188,42 @@ def library_order(library: Library) -> tuple[object, ...]:
     )
 
 
-def _with_neighbours(
-    track: Track, library: Library, baseline: Library | None, settings: NgsSettings
-) -> Track:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AtBaseline:
+    """What the baseline library says of one marker; nothing where there is none."""
+
+    clone: Surroundings | None = None
+    baseline: Baseline | None = None
+
+
+def _at_baseline(
+    taken: Sequence[Marker], baseline: Library | None, settings: NgsSettings
+) -> list[_AtBaseline]:
+    """What is compared with in every library, found once."""
+    if baseline is None:
+        return [_AtBaseline() for _ in taken]
+    known = Baseline(reads=baseline.reads, error_rate=substitution_rate(baseline, settings))
+    return [
+        _AtBaseline(clone=surroundings(baseline.reads, marker.sequence.encode()), baseline=known)
+        for marker in taken
+    ]
+
+
+def _with_neighbours(track: Track, library: Library, known: _AtBaseline, settings: NgsSettings) -> Track:
     """A track with the sequences near its marker sorted; none of them enters the result."""
     window = track.marker.sequence.encode()
-    clone = None if baseline is None else surroundings(baseline.reads, window)
+    clone = known.clone
     if clone is None and track.is_called:
         clone = surroundings(library.reads, window)
-    known = None
-    if baseline is not None:
-        known = Baseline(reads=baseline.reads, error_rate=substitution_rate(baseline, settings))
     return replace(
         track,
         neighbourhood=look_around(
-            library.reads, window, settings, calibration=track.calibration, clone=clone, baseline=known
+            library.reads,
+            window,
+            settings,
+            calibration=track.calibration,
+            clone=clone,
+            baseline=known.baseline,
         ),
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 from mrd_ngs.denoise import fold_errors
 from mrd_ngs.evidence import DistinctReads, NgsSettings, reverse_complement
 from mrd_ngs.spike_ins import Calibration
-from mrd_ngs.window import window_mismatches
+from mrd_ngs.window import exact_reads, window_mismatches
 from pipeline.detection import decision_count_above_background
 
 __all__ = ["Baseline", "Neighbourhood", "Relation", "Surroundings", "Variant", "look_around", "surroundings"]
@@ -266,7 +266,7 @@ def _in_baseline(
     """Reads of a variant in the baseline, and whether they are more than errors of the clone there."""
     if baseline is None:
         return None, None
-    found, clone = (_exact_reads(baseline.reads, w) for w in (sequence, window))
+    found, clone = (exact_reads(baseline.reads, w) for w in (sequence, window))
     per_base = min(1.0, settings.denoise_safety * baseline.error_rate / 3)
     least = decision_count_above_background(
         clone * per_base ** _differences(sequence, window),
@@ -274,8 +274,3 @@ def _in_baseline(
         alpha=settings.denoise_alpha,
     )
     return found, found >= least
-
-
-def _exact_reads(reads: DistinctReads, window: bytes) -> int:
-    indices, _ = window_mismatches(reads, window)
-    return int(reads.counts[indices].sum())

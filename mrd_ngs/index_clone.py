@@ -16,7 +16,7 @@ from mrd_ngs.marker_rules import Figures, MarkerRules, Verdict, rules_of
 from mrd_ngs.rearrangement import Rearrangement
 from mrd_ngs.spike_ins import calibrate
 from mrd_ngs.uniqueness import estimate_background
-from mrd_ngs.window import window_mismatches
+from mrd_ngs.window import exact_reads
 from pipeline.model import Marker
 
 __all__ = ["index_markers"]
@@ -230,7 +230,7 @@ def _judge(
     rearrangement, germline = group.rearrangement, load_germline()
     start, window = group.window(settings.window_flank_nt, settings.window_min_nt)
     trackable = not window.translate(None, b"ACGT") and len(window) >= settings.window_min_nt
-    reads = _exact_reads(library, window) if trackable else group.reads
+    reads = exact_reads(library.reads, window) if trackable else group.reads
     calibration = calibrate(
         library.spike_in_reads, library.spike_ins, window_nt=len(window), settings=settings
     )
@@ -279,8 +279,3 @@ def _in_words(verdict: Verdict, trackable: bool, rule_set: str) -> tuple[bool, s
         passed.append(f"{' and '.join(verdict.untested)} unknown, so the rules on them are not tested")
     said = f"not taken: {'; '.join(failed)}" if failed else f"taken: {'; '.join(passed)}"
     return not failed, f"{said}; by {rule_set}"
-
-
-def _exact_reads(library: Library, window: bytes) -> int:
-    indices, _ = window_mismatches(library.reads, window)
-    return int(library.reads.counts[indices].sum())

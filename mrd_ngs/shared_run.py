@@ -207,14 +207,9 @@ def follow_clone(
             for f in run.findings
             if f.patient_id == f.marker_patient_id
         }
-        alone = [b for b in ordered if b.sample.run_id not in by_run]
-        beside = [b for b in ordered if b.sample.run_id in by_run]
-        found = [
-            *call_markers(alone, indexed.markers, settings=settings, baseline=first).results,
-            *call_markers(beside, indexed.markers, settings=settings, hopped=hopped, baseline=first).results,
-        ]
-        place = {library.input_sha256: number for number, library in enumerate(ordered)}
-        results = tuple(sorted(found, key=lambda r: place[r.input_sha256]))
+        results = call_markers(
+            ordered, indexed.markers, settings=settings, hopped=hopped, baseline=first
+        ).results
     return tuple(_with_run(r, by_run[r.run_id]) if r.run_id in by_run else r for r in results)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mrd_ngs.evidence import DistinctReads, reverse_complement
 
-__all__ = ["WindowCount", "count_window", "window_mismatches"]
+__all__ = ["WindowCount", "count_window", "exact_reads", "window_mismatches"]
 
 _ROWS_AT_ONCE = 20_000  # bounds the memory of one comparison to a few MB
 _WORDS = ("<u8", "<u4", "<u2", "u1")  # words of 8, 4, 2, 1 letters, read as one number
@@ -70,6 +70,12 @@ def window_mismatches(
             _compare(reads, strand, places, inside, fewest)
     indices = np.flatnonzero(fewest <= max_mismatches)
     return indices, fewest[indices]
+
+
+def exact_reads(reads: DistinctReads, window: bytes) -> int:
+    """Reads that hold a window unchanged, on either strand."""
+    indices, _ = window_mismatches(reads, window)
+    return int(reads.counts[indices].sum())
 
 
 def count_window(reads: DistinctReads, window: bytes) -> WindowCount:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.concordance.series import Bools, Floats
 from pipeline.concordance.table import AgreementTable
-from pipeline.detection import Call, ReadingReason
+from pipeline.detection import Call, ReadingReason, call_at
 
 __all__ = ["Pairs", "Results", "log10_values", "pair_readings", "patient_readings", "reading", "tabulate"]
 
@@ -47,20 +47,16 @@ class Pairs:
 
 
 def reading(results: Results, row: int, threshold: float) -> Reading:
-    """POS, NEG or IND of one result at a threshold, with its reason.
-
-    The rule of `pipeline.detection.read_at`: POS where detected with value >= c; NEG where
-    the sample's limit of detection is <= c and it is not POS; IND in every other case.
-    """
+    """POS, NEG or IND of one result at a threshold, with its reason (`pipeline.detection.call_at`)."""
     if not results.evaluable[row]:
         return Call.INDETERMINATE, results.reason[row] or str(ReadingReason.NOT_EVALUABLE_RESULT)
-    detected = bool(results.detected[row])
-    if detected and results.value[row] >= threshold:
-        return Call.POSITIVE, str(ReadingReason.AT_OR_ABOVE)
-    if results.lod[row] <= threshold:
-        return Call.NEGATIVE, str(ReadingReason.DETECTED_BELOW if detected else ReadingReason.NOT_DETECTED)
-    above = ReadingReason.DETECTED_BELOW_LOD_ABOVE if detected else ReadingReason.LOD_ABOVE
-    return Call.INDETERMINATE, str(above)
+    call, reason = call_at(
+        threshold,
+        detected=bool(results.detected[row]),
+        value=float(results.value[row]),
+        lod=float(results.lod[row]),
+    )
+    return call, str(reason)
 
 
 def pair_readings(

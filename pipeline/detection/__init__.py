@@ -9,7 +9,7 @@ from pipeline.detection.lod import (
     mean_count_for_detection,
     sample_lod,
 )
-from pipeline.detection.threshold import Call, Reading, ReadingReason, read_at
+from pipeline.detection.threshold import Call, Reading, ReadingReason, call_at, read_at
 
 __all__ = [
     "DETECTION_POWER",
@@ -17,6 +17,7 @@ __all__ = [
     "Interval",
     "Reading",
     "ReadingReason",
+    "call_at",
     "clopper_pearson",
     "decision_count_above_background",
     "decision_threshold",

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pipeline.model import MrdResult, Status
 
-__all__ = ["Call", "Reading", "ReadingReason", "read_at"]
+__all__ = ["Call", "Reading", "ReadingReason", "call_at", "read_at"]
 
 
 class Call(StrEnum):
@@ -77,10 +77,31 @@ def _call(result: MrdResult, threshold: float) -> tuple[Call, ReadingReason]:
     if result.value is None or result.lod is None:
         raise ValueError(f"a {result.status} result without value or limit of detection")
     detected = result.status is Status.DETECTED
-    if detected and result.value >= threshold:
+    return call_at(threshold, detected=detected, value=result.value, lod=result.lod)
+
+
+def call_at(threshold: float, *, detected: bool, value: float, lod: float) -> tuple[Call, ReadingReason]:
+    """Read an evaluable measurement at a threshold c: the rule of `read_at`, for plain numbers.
+
+    Parameters
+    ----------
+    threshold
+        A fraction, > 0.
+    detected
+        Whether the decision count was reached.
+    value
+        Fraction of nucleated cells; not looked at where nothing was detected.
+    lod
+        The sample's own limit of detection, on the same scale.
+
+    Examples
+    --------
+    >>> [str(call_at(c, detected=False, value=0.0, lod=3e-6)[0]) for c in (1e-5, 1e-6)]
+    ['NEG', 'IND']
+    """
+    if detected and value >= threshold:
         return Call.POSITIVE, ReadingReason.AT_OR_ABOVE
-    if result.lod <= threshold:
+    if lod <= threshold:
         return Call.NEGATIVE, ReadingReason.DETECTED_BELOW if detected else ReadingReason.NOT_DETECTED
-    return Call.INDETERMINATE, (
-        ReadingReason.DETECTED_BELOW_LOD_ABOVE if detected else ReadingReason.LOD_ABOVE
-    )
+    above = ReadingReason.DETECTED_BELOW_LOD_ABOVE if detected else ReadingReason.LOD_ABOVE
+    return Call.INDETERMINATE, above
