@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mrd_ngs.run_control import MarkerFinding
+from mrd_ngs.run_control import MarkerFinding, hopped_reads
 from pipeline.errors import DamagedFile, InputRefused, printable
 from pipeline.formats.records import from_json
 from pipeline.model import Marker
@@ -98,7 +98,7 @@ def read_hopped(path: Path, patient_id: str, input_sha256: str) -> dict[tuple[st
             path=path,
             remedy="give `nadir ngs control` the same reads and markers",
         )
-    return {(f.input_sha256, f.target_id): f.hopped_reads for f in own}
+    return hopped_reads(own)
 
 
 def _listed(path: Path, key: str, command: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from statistics import median
 from mrd_ngs.evidence import NgsSettings
 from mrd_ngs.hop_rate import HopRate, estimate_hop_rate, fixed_hop_rate
 from mrd_ngs.run_tally import Role, Tally, donor_reads, is_shared, tally
-from mrd_ngs.run_verdict import Finding, MarkerFinding, SampleVerdict, judge_sample
+from mrd_ngs.run_verdict import Finding, MarkerFinding, SampleVerdict, hopped_reads, judge_sample
 from pipeline.detection import decision_count_above_background
 from pipeline.model import Marker
 
@@ -25,6 +25,7 @@ __all__ = [
     "RunControl",
     "SampleVerdict",
     "Tally",
+    "hopped_reads",
     "judge_run",
     "tally",
 ]
@@ -39,14 +40,6 @@ class RunControl:
     findings: tuple[MarkerFinding, ...]
     swapped: tuple[tuple[int, int], ...]
     passed: bool
-
-    def hopped(self) -> dict[tuple[str, str], float]:
-        """Reads expected from other samples, of each patient's own markers, for `call_markers`."""
-        return {
-            (f.input_sha256, f.target_id): f.hopped_reads
-            for f in self.findings
-            if f.patient_id == f.marker_patient_id
-        }
 
 
 def judge_run(

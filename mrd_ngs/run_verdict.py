@@ -1,13 +1,13 @@
 """What the reads of one marker in one sample are, and whether a sample of a run may be reported."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from mrd_ngs.evidence import NgsSettings
 from mrd_ngs.run_tally import Role, Tally
 
-__all__ = ["Finding", "MarkerFinding", "SampleVerdict", "judge_sample"]
+__all__ = ["Finding", "MarkerFinding", "SampleVerdict", "hopped_reads", "judge_sample"]
 
 
 class Finding(StrEnum):
@@ -44,6 +44,16 @@ class MarkerFinding:
     decision_reads: int
     finding: Finding
     called: bool
+
+
+def hopped_reads(findings: Iterable[MarkerFinding]) -> dict[tuple[str, str], float]:
+    """Reads of patients' own markers expected from other samples, as `mrd_ngs.call.call_markers` takes them.
+
+    By ``input_sha256`` and ``target_id``.
+    """
+    return {
+        (f.input_sha256, f.target_id): f.hopped_reads for f in findings if f.patient_id == f.marker_patient_id
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from mrd_ngs.call import METHOD_VERSION, call_markers, call_patient, first_with_marker, library_order
 from mrd_ngs.evidence import Library, NgsSettings
-from mrd_ngs.run_control import Finding, MarkerFinding, Role, judge_run, tally
+from mrd_ngs.run_control import Finding, MarkerFinding, Role, hopped_reads, judge_run, tally
 from pipeline.errors import DamagedFile
 from pipeline.formats.records import from_json, to_json
 from pipeline.model import Marker, MrdResult, Reason, Sample, Status
@@ -201,12 +201,7 @@ def follow_clone(
         results = call_patient(ordered, settings=settings, baseline=baseline).results
     else:
         first = next((b for b in ordered if b.input_sha256 == indexed.baseline_sha256), None)
-        hopped = {
-            (f.input_sha256, f.target_id): f.hopped_reads
-            for run in runs
-            for f in run.findings
-            if f.patient_id == f.marker_patient_id
-        }
+        hopped = hopped_reads(f for run in runs for f in run.findings)
         results = call_markers(
             ordered, indexed.markers, settings=settings, hopped=hopped, baseline=first
         ).results

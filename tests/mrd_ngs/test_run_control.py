@@ -8,7 +8,7 @@ import pytest
 
 from mrd_ngs.call import call_markers
 from mrd_ngs.evidence import Library, NgsSettings
-from mrd_ngs.run_control import Finding, MarkerFinding, Role, RunControl, judge_run, tally
+from mrd_ngs.run_control import Finding, MarkerFinding, Role, RunControl, hopped_reads, judge_run, tally
 from pipeline.model import Marker, Status
 
 Make = Callable[..., Library]
@@ -168,7 +168,7 @@ def test_what_the_run_explains_is_not_called_in_the_result(make_library: Make, m
     tallies = [tally(library, Role.PATIENT, markers[:1], SETTINGS) for library in libraries]
     control = judge_run(tallies, markers[:1], SETTINGS)
     baseline, follow_up = call_markers(
-        libraries, markers[:1], settings=SETTINGS, hopped=control.hopped()
+        libraries, markers[:1], settings=SETTINGS, hopped=hopped_reads(control.findings)
     ).results
     assert baseline.status is Status.DETECTED
     assert follow_up.status is Status.NOT_DETECTED
