@@ -1,11 +1,14 @@
 """Reference tables that are not part of the product: read from beside the checkout, or skipped."""
 
 import csv
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pipeline.formats.fastq import read_fastq
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -41,3 +44,18 @@ def mgus2() -> tuple[list[float], list[int]]:
         months.append(float(row["ptime"] if progressed else row["futime"]))
         events.append(1 if progressed else 2 * int(row["death"]))
     return months, events
+
+
+def packed_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a gzip-packed, tab-separated table."""
+    with gzip.open(path, "rt") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def packed_reads(path: Path) -> list[tuple[str, str]]:
+    """Names and bases of a gzip-packed FASTQ or FASTA file of one line a sequence."""
+    if ".fastq" in path.name:
+        return [(read.name.split()[0], read.sequence.decode()) for read in read_fastq(path)]
+    with gzip.open(path, "rt") as file:
+        lines = file.read().split("\n")
+    return [(name[1:], bases) for name, bases in zip(lines[0:-1:2], lines[1::2], strict=True)]

@@ -1,6 +1,6 @@
 """The baseline table of staging: cells, limits, every problem at once."""
 
-import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +10,7 @@ from pipeline.clinical.laboratory import Quantity, read_quantity
 from pipeline.clinical.staging import ALBUMIN, B2M, CREATININE, LDH, RESULTS, Beta2, Staging, stage
 from pipeline.errors import Problem, SheetRefused
 from pipeline.formats.delimited import Record, Table
+from pipeline.formats.named_cells import named_cells, named_columns
 from pipeline.formats.sheet_cells import Refusal, read_identifier
 
 __all__ = ["BASELINE_COLUMNS", "STAGE_COLUMNS", "PatientStaging", "stages_from_table"]
@@ -54,21 +55,13 @@ def stages_from_table(
     SheetRefused
         With every problem: an absent column, a patient twice, a negative, impossible or ambiguous number.
     """
-    names = [n.strip().strip('"').lower() for n in table.header.cells]
-    problems = list(table.problems)
-    problems += [
-        Problem(
-            line=table.header.line,
-            column=name,
-            code="column_missing",
-            cause="this column is missing or stands twice",
-            remedy="give it once; leave its cells empty where the test was not done",
-        )
-        for name in BASELINE_COLUMNS
-        if names.count(name) != 1
-    ]
-    if problems:
-        raise SheetRefused(path, problems)
+    names = named_columns(
+        table,
+        BASELINE_COLUMNS,
+        path=path,
+        remedy="give it once; leave its cells empty where the test was not done",
+    )
+    problems: list[Problem] = []
     notes: list[str] = []
     found: dict[str, PatientStaging] = {}
     for record in table.records:
@@ -89,26 +82,17 @@ def stages_from_table(
 
 
 def _patient(
-    record: Record, names: list[str], problems: list[Problem], notes: list[str]
+    record: Record, names: Sequence[str], problems: list[Problem], notes: list[str]
 ) -> PatientStaging | None:
     before = len(problems)
 
     def refuse(column: str | None, refusal: Refusal) -> None:
-        problems.append(
-            Problem(
-                line=record.line,
-                column=column,
-                code=refusal.code,
-                cause=refusal.cause,
-                remedy=refusal.remedy,
-            )
-        )
+        problems.append(refusal.at(record.line, column))
 
-    if len(record.cells) != len(names):
-        cause = f"{len(record.cells)} cells under {len(names)} column names"
-        refuse(None, Refusal("cell_count", cause, "quote cells that hold the delimiter"))
+    cell = named_cells(record, names)
+    if isinstance(cell, Refusal):
+        refuse(None, cell)
         return None
-    cell = {n: unicodedata.normalize("NFKC", c).strip() for n, c in zip(names, record.cells, strict=True)}
     patient_id = read_identifier(cell["patient_id"])
     if isinstance(patient_id, Refusal):
         refuse("patient_id", patient_id)

@@ -20,6 +20,7 @@ from pipeline.clinical.survival import (
 )
 from pipeline.errors import Problem, SheetRefused
 from pipeline.formats.delimited import Record, Table
+from pipeline.formats.named_cells import named_cells, named_columns
 from pipeline.formats.sheet_cells import Refusal, read_identifier
 
 if TYPE_CHECKING:
@@ -76,21 +77,13 @@ def observations_from_table(
         With every problem: an absent column, a negative or unreadable time, an event that is not
         0, 1 or 2, a patient twice in an endpoint, groups given for some patients only.
     """
-    names = [n.strip().strip('"').lower() for n in table.header.cells]
-    problems = list(table.problems)
-    problems += [
-        Problem(
-            line=table.header.line,
-            column=name,
-            code="column_missing",
-            cause="this column is missing or stands twice",
-            remedy=f"give the columns {','.join(TIME_COLUMNS)} once each; group may stay empty",
-        )
-        for name in TIME_COLUMNS
-        if names.count(name) != 1
-    ]
-    if problems:
-        raise SheetRefused(path, problems)
+    names = named_columns(
+        table,
+        TIME_COLUMNS,
+        path=path,
+        remedy=f"give the columns {','.join(TIME_COLUMNS)} once each; group may stay empty",
+    )
+    problems: list[Problem] = []
     notes: list[str] = []
     found: dict[tuple[str, str], tuple[int, Observation]] = {}
     grouped: dict[str, bool] = {}
@@ -106,15 +99,7 @@ def observations_from_table(
                 read = ("group", Refusal("group_missing", "groups are given for some patients only", remedy))
         if not isinstance(read, Observation):
             column, refusal = read
-            problems.append(
-                Problem(
-                    line=record.line,
-                    column=column,
-                    code=refusal.code,
-                    cause=refusal.cause,
-                    remedy=refusal.remedy,
-                )
-            )
+            problems.append(refusal.at(record.line, column))
     if problems:
         raise SheetRefused(path, problems)
     return tuple(found[key][1] for key in sorted(found)), tuple(notes)
@@ -123,10 +108,9 @@ def observations_from_table(
 def _observation(
     record: Record, names: Sequence[str], notes: list[str]
 ) -> Observation | tuple[str | None, Refusal]:
-    if len(record.cells) != len(names):
-        cause = f"{len(record.cells)} cells under {len(names)} column names"
-        return None, Refusal("cell_count", cause, "quote cells that hold the delimiter")
-    cell = {n: c.strip() for n, c in zip(names, record.cells, strict=True)}
+    cell = named_cells(record, names)
+    if isinstance(cell, Refusal):
+        return None, cell
     patient_id = read_identifier(cell["patient_id"])
     if isinstance(patient_id, Refusal):
         return "patient_id", patient_id

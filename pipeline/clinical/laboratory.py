@@ -6,7 +6,6 @@ comma or another unit is mended and said so, everything else is refused with its
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +16,7 @@ from pathlib import Path
 from pipeline.clinical.catalogue import TESTS, TestKind
 from pipeline.errors import Problem, SheetRefused
 from pipeline.formats.delimited import Record, Table
+from pipeline.formats.named_cells import named_cells, named_columns
 from pipeline.formats.sheet_cells import Refusal, read_date, read_identifier
 
 __all__ = ["LAB_COLUMNS", "LabTable", "LabValue", "Quantity", "labs_from_table", "read_quantity"]
@@ -83,21 +83,10 @@ def labs_from_table(table: Table, *, path: Path | str) -> LabTable:
         With every problem: an absent column, a row without a date, an unknown test or unit, a number
         that is negative, ambiguous or impossible, two different values of a test on a day.
     """
-    names = [n.strip().strip('"').lower() for n in table.header.cells]
-    problems = list(table.problems)
-    problems += [
-        Problem(
-            line=table.header.line,
-            column=name,
-            code="column_missing",
-            cause="this column is missing or stands twice",
-            remedy=f"give the columns {','.join(LAB_COLUMNS)} once each",
-        )
-        for name in LAB_COLUMNS
-        if names.count(name) != 1
-    ]
-    if problems:
-        raise SheetRefused(path, problems)
+    names = named_columns(
+        table, LAB_COLUMNS, path=path, remedy=f"give the columns {','.join(LAB_COLUMNS)} once each"
+    )
+    problems: list[Problem] = []
     notes: list[str] = []
     found: dict[tuple[str, date, str], LabValue] = {}
     for record in table.records:
@@ -153,21 +142,12 @@ def _second_isotypes(values: Iterable[LabValue]) -> list[Problem]:
 
 def _row(record: Record, names: Sequence[str], problems: list[Problem], notes: list[str]) -> LabValue | None:
     def refuse(column: str | None, refusal: Refusal) -> None:
-        problems.append(
-            Problem(
-                line=record.line,
-                column=column,
-                code=refusal.code,
-                cause=refusal.cause,
-                remedy=refusal.remedy,
-            )
-        )
+        problems.append(refusal.at(record.line, column))
 
-    if len(record.cells) != len(names):
-        cause = f"{len(record.cells)} cells under {len(names)} column names"
-        refuse(None, Refusal("cell_count", cause, "quote cells that hold the delimiter"))
+    cell = named_cells(record, names)
+    if isinstance(cell, Refusal):
+        refuse(None, cell)
         return None
-    cell = {n: unicodedata.normalize("NFKC", c).strip() for n, c in zip(names, record.cells, strict=True)}
     if not cell["date"]:
         refuse("date", Refusal("date_missing", "a value without a date", "give its date as YYYY-MM-DD"))
         return None

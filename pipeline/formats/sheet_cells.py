@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.errors import printable
+from pipeline.errors import Problem, printable
 from pipeline.model import is_identifier, looks_personal
 
 __all__ = [
@@ -64,6 +64,10 @@ class Refusal:
     code: str
     cause: str
     remedy: str
+
+    def at(self, line: int, column: str | None) -> Problem:
+        """The problem of a table that this is, there."""
+        return Problem(line=line, column=column, code=self.code, cause=self.cause, remedy=self.remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,15 +35,11 @@ class Findings:
 
     def problem(self, line: int, column: str | None, refusal: Refusal) -> None:
         """Add what refuses the sheet."""
-        self.problems.append(_at(line, column, refusal))
+        self.problems.append(refusal.at(line, column))
 
     def warn(self, line: int, column: str | None, refusal: Refusal) -> None:
         """Add what a person should know and need not mend."""
-        self.warnings.append(_at(line, column, refusal))
-
-
-def _at(line: int, column: str | None, refusal: Refusal) -> Problem:
-    return Problem(line=line, column=column, code=refusal.code, cause=refusal.cause, remedy=refusal.remedy)
+        self.warnings.append(refusal.at(line, column))
 
 
 def in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:

@@ -7,8 +7,6 @@ start and loading of compiled kernels included; they are compiled and cached by 
 """
 
 import argparse
-import csv
-import gzip
 import json
 import os
 import platform
@@ -30,8 +28,8 @@ from pipeline.formats.fastq import read_fastq
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.igblast import IgBlast
 from rearrangements import gene, recombine
+from references import SHARED, packed_reads, packed_rows
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SIM, REAL = SHARED / "ngs_sim", SHARED / "ngs_real"
 LIBRARIES = {"baseline": 50_000, "d1e-3_r0": 1_000_000, "d1e-5_r0": 1_000_000, "neg_near": 1_000_000}
 
@@ -85,21 +83,6 @@ def table(title: str, head: list[str], rows: list[list[str]]) -> None:
     sys.stdout.flush()
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """Rows of a packed table."""
-    with gzip.open(path, "rt") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
-
-
-def reads_of(path: Path) -> list[tuple[str, str]]:
-    """Names and bases of a packed FASTQ or FASTA file of one line a sequence."""
-    if ".fastq" in path.name:
-        return [(read.name.split()[0], read.sequence.decode()) for read in read_fastq(path)]
-    with gzip.open(path, "rt") as file:
-        lines = file.read().split("\n")
-    return [(name[1:], bases) for name, bases in zip(lines[0:-1:2], lines[1::2], strict=True)]
-
-
 def ours(reads: list[tuple[str, str]], germline: GermlineSet) -> dict[str, Call]:
     """Our calls by read name."""
     found = annotate_sequences([bases for _, bases in reads], germline)
@@ -151,7 +134,7 @@ def accuracy(peer: IgBlast | None, peer_reads: int, germline: GermlineSet) -> No
         ("simA20k", SIM / "simA20k.fastq.gz", SIM / "simA20k.truth.tsv.gz"),
         ("simF", SIM / "simF.fa.gz", SIM / "simF.truth.tsv.gz"),
     )
-    sets = [(name, reads_of(path), rows_of(truth)) for name, path, truth in simulated]
+    sets = [(name, packed_reads(path), packed_rows(truth)) for name, path, truth in simulated]
     for name, reads, truth in [*sets, ("hard", *hard_reads(5_000, germline))]:
         rows.append([name, "nadir", f"{len(reads):,}", "", *agreement(ours(reads, germline), truth)])
         if peer is not None:
@@ -168,8 +151,8 @@ def real_reads(germline: GermlineSet) -> None:
     """Junctions of real reads beside IgBLAST's of the stored tables."""
     rows = []
     for name in ("sonar_merged", "igrec_merged400"):
-        calls = ours(reads_of(REAL / f"{name}.fastq.gz"), germline)
-        peer = {row["sequence_id"]: row for row in rows_of(REAL / f"{name}.igblast.tsv.gz")}
+        calls = ours(packed_reads(REAL / f"{name}.fastq.gz"), germline)
+        peer = {row["sequence_id"]: row for row in packed_rows(REAL / f"{name}.igblast.tsv.gz")}
         both = [name for name, row in peer.items() if row["junction"]]
         same = sum(name in calls and calls[name].junction == peer[name]["junction"] for name in both)
         alone = sum(1 for name, call in calls.items() if call.junction and not peer[name]["junction"])

@@ -1,7 +1,5 @@
 """Annotation of the reference reads: simulated ones with their truth, real ones beside IgBLAST's."""
 
-import csv
-import gzip
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +9,8 @@ import pytest
 from mrd_ngs.annotate import annotate_sequences
 from mrd_ngs.germline import load_germline
 from mrd_ngs.rearrangement import Rearrangement
-from pipeline.formats.fastq import read_fastq
+from rearrangements import gene
+from references import packed_reads, packed_rows
 
 
 class Agreement(NamedTuple):
@@ -21,23 +20,6 @@ class Agreement(NamedTuple):
     v_in_ties: float
     j_first: float
     tied_genes_p95: float
-
-
-def gene(call: str) -> str:
-    return call.split("*")[0]
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with gzip.open(path, "rt") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
-
-
-def reads_of(path: Path) -> list[tuple[str, str]]:
-    if ".fastq" in path.name:
-        return [(read.name.split()[0], read.sequence.decode()) for read in read_fastq(path)]
-    with gzip.open(path, "rt") as file:
-        lines = file.read().split("\n")
-    return [(name[1:], bases) for name, bases in zip(lines[0:-1:2], lines[1::2], strict=True)]
 
 
 def annotated(reads: list[tuple[str, str]]) -> list[Rearrangement | None]:
@@ -65,7 +47,7 @@ def agreement(reads: list[tuple[str, str]], truth: list[dict[str, str]]) -> Agre
 def test_20_000_truncated_reads_with_up_to_12_percent_mutations(shared_data: Path) -> None:
     """Goals of the project; IgBLAST 1.22.0 on these reads: 1.000, .979, .997, .994 (notes/ngs.md)."""
     folder = shared_data / "ngs_sim"
-    got = agreement(reads_of(folder / "simA20k.fastq.gz"), rows_of(folder / "simA20k.truth.tsv.gz"))
+    got = agreement(packed_reads(folder / "simA20k.fastq.gz"), packed_rows(folder / "simA20k.truth.tsv.gz"))
     assert got.found >= 0.9999
     assert got.junction >= 0.9999
     assert got.v_first >= 0.982
@@ -77,7 +59,7 @@ def test_20_000_truncated_reads_with_up_to_12_percent_mutations(shared_data: Pat
 def test_3_000_full_length_reads(shared_data: Path) -> None:
     """Goals of the project; IgBLAST 1.22.0 on these reads: V .996, J .996, junction .9997."""
     folder = shared_data / "ngs_sim"
-    got = agreement(reads_of(folder / "simF.fa.gz"), rows_of(folder / "simF.truth.tsv.gz"))
+    got = agreement(packed_reads(folder / "simF.fa.gz"), packed_rows(folder / "simF.truth.tsv.gz"))
     assert got.junction >= 0.9997
     assert got.v_first >= 0.996
     assert got.j_first >= 0.995
@@ -87,8 +69,8 @@ def test_3_000_full_length_reads(shared_data: Path) -> None:
 def test_real_reads_have_igblasts_junction(shared_data: Path, name: str) -> None:
     """IgBLAST is a peer, not the truth: docs of each disagreement in the test below."""
     folder = shared_data / "ngs_real"
-    reads = reads_of(folder / f"{name}.fastq.gz")
-    peer = {row["sequence_id"]: row for row in rows_of(folder / f"{name}.igblast.tsv.gz")}
+    reads = packed_reads(folder / f"{name}.fastq.gz")
+    peer = {row["sequence_id"]: row for row in packed_rows(folder / f"{name}.igblast.tsv.gz")}
     pairs = [(peer[i], f) for (i, _), f in zip(reads, annotated(reads), strict=True) if peer[i]["junction"]]
     assert len(pairs) > 380
     assert np.mean([f is not None and f.junction == p["junction"] for p, f in pairs]) >= 0.99
@@ -100,8 +82,8 @@ def test_real_reads_have_igblasts_junction(shared_data: Path, name: str) -> None
 def test_where_a_junction_differs_from_igblasts_the_read_says_why(shared_data: Path) -> None:
     """Every disagreement on the 3,402 real reads is of a known kind; no junction is merely shifted."""
     folder = shared_data / "ngs_real"
-    reads = reads_of(folder / "sonar_merged.fastq.gz")
-    peer = {row["sequence_id"]: row for row in rows_of(folder / "sonar_merged.igblast.tsv.gz")}
+    reads = packed_reads(folder / "sonar_merged.fastq.gz")
+    peer = {row["sequence_id"]: row for row in packed_rows(folder / "sonar_merged.igblast.tsv.gz")}
     kinds: list[str] = []
     for (name, _), found in zip(reads, annotated(reads), strict=True):
         theirs = peer[name]["junction"]
