@@ -31,8 +31,8 @@ class BackgroundModel:
     """How unrelated B cells rearrange and mutate; own numbers, on the side of more background.
 
     Trimmed and added nucleotides are geometric with the means given: 1.5 trimmed from VH, 5.5
-    from either end of D and from JH, 7 added at each heavy-chain join agree with 2,183 and
-    295 distinct real heavy chains of two donors; 3 trimmed and 1 added for light chains and
+    from either end of D and from JH, 7 added at each heavy-chain join agree with 2,171 and
+    293 distinct real heavy chains of two donors; 3 trimmed and 1 added for light chains and
     kappa deletions are assumptions. Genes of a segment are equally frequent, times
     ``usage_v``, ``usage_d`` and ``usage_j``: the most used genes of those donors had 8, 5 and 3
     times the average. Of the alleles of a gene the likeliest counts, because the

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,37 +11,20 @@ from mrd_ngs.germline import Diversity, Gene, GermlineSet, load_germline
 from mrd_ngs.rearrangement import Rearrangement
 from mrd_ngs.simulate import simulate_clone
 from mrd_ngs.uniqueness import BackgroundModel, estimate_background
-
-BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
-NEUTRAL = BackgroundModel(usage_v=1, usage_d=1, usage_j=1, hotspot=1)
-FLANK_NT, LEAST_NT = 10, 50
-
-
-def germline() -> GermlineSet:
-    return load_germline()
-
-
-def window_of(found: Rearrangement) -> tuple[bytes, int]:
-    """As index_clone lays it; around the join where there is no junction."""
-    if found.junction:
-        start, end = found.junction_start, found.junction_end
-    else:
-        start, end = max(found.v_end, found.d_end), found.j_start
-    flank = max(FLANK_NT, -(-(LEAST_NT - (end - start)) // 2))
-    return found.sequence[max(0, start - flank) : end + flank].encode(), max(0, start - flank)
+from repertoires import NEUTRAL, one_allele_each, plainer_repertoire, recurrences, repertoire, window_of
 
 
 def of_cells(read: str, model: BackgroundModel | None = None) -> float:
-    (found,) = annotate_sequences([read], germline())
+    (found,) = annotate_sequences([read], load_germline())
     assert found is not None
     window, start = window_of(found)
-    return estimate_background(found, window, start, germline(), model or BackgroundModel()).of_cells
+    return estimate_background(found, window, start, load_germline(), model or BackgroundModel()).of_cells
 
 
 def kappa(added: str = "", *, v: str = "IGKV3-20*01", j: str = "IGKJ1*01", trimmed: int = 0) -> str:
     """A germline kappa rearrangement with the nucleotides given between V and J."""
-    left = next(g.sequence for g in germline().v if g.name == v)
-    right = next(g.sequence for g in germline().j if g.name == j)
+    left = next(g.sequence for g in load_germline().v if g.name == v)
+    right = next(g.sequence for g in load_germline().j if g.name == j)
     return left[-180:][: -trimmed or None] + added + right
 
 
@@ -146,63 +128,10 @@ def test_every_way_to_make_a_window_is_summed_as_by_hand(window: str, model: Bac
 # --- against simulated repertoires
 
 
-def recurrences(
-    reads: Sequence[str], looked_at: int, model: BackgroundModel
-) -> tuple[int, float, list[tuple[int, float]]]:
-    """Other cells with the windows of the first reads: counted, expected, and both of each."""
-    found = [f for f in annotate_sequences(reads[:looked_at], germline()) if f is not None and f.j_call]
-    assert len(found) > 0.9 * looked_at
-    all_reads = "\n".join(reads).encode()
-    each = []
-    for one in found:
-        window, start = window_of(one)
-        probability = estimate_background(one, window, start, germline(), model).per_rearrangement
-        each.append((all_reads.count(window) - 1, len(reads) * probability))
-    return sum(n for n, _ in each), sum(expected for _, expected in each), each
-
-
-def repertoire(
-    rng: np.random.Generator,
-    cells: int,
-    lefts: Sequence[str],
-    rights: Sequence[str],
-    *,
-    trimmed: tuple[float, float],
-    added: float,
-    naive_share: float = 0.5,
-) -> list[str]:
-    """Unrelated joins of a left and a right segment, as the model says they are made."""
-    left, right = rng.integers(len(lefts), size=cells), rng.integers(len(rights), size=cells)
-    losses = [rng.geometric(1 / (1 + mean), cells) - 1 for mean in trimmed]
-    number = rng.geometric(1 / (1 + added), cells) - 1
-    rates = np.where(rng.random(cells) < naive_share, 0.0, rng.exponential(0.05, cells))
-    reads = []
-    for i in range(cells):
-        five, three = lefts[left[i]], rights[right[i]]
-        if losses[0][i] > 12 or losses[1][i] > 12:
-            continue  # the anchors are lost: no junction
-        n = BASES[rng.integers(0, 4, number[i])].tobytes().decode()
-        made = (five[: len(five) - losses[0][i]] + n + three[losses[1][i] :]).encode()
-        bases = np.frombuffer(made, dtype=np.uint8).copy()
-        hit = rng.random(len(bases)) < rates[i]
-        bases[hit] = BASES[(np.searchsorted(BASES, bases[hit]) + rng.integers(1, 4, int(hit.sum()))) % 4]
-        reads.append(bases.tobytes().decode())
-    return reads
-
-
-def one_allele_each(genes: Sequence[Gene], locus: str) -> list[str]:
-    """What one person might carry: the first allele of each gene."""
-    first: dict[str, str] = {}
-    for gene in genes:
-        if gene.name.startswith(locus):
-            first.setdefault(gene.name.split("*")[0], gene.sequence)
-    return list(first.values())
-
-
 @pytest.mark.parametrize("locus", ["IGK", "IGL"])
 def test_light_chain_windows_recur_as_often_as_expected(rng: np.random.Generator, locus: str) -> None:
-    lefts = [sequence[-150:] for sequence in one_allele_each(germline().v, locus)]
-    rights = one_allele_each(germline().j, locus)
+    lefts = [sequence[-150:] for sequence in one_allele_each(load_germline().v, locus)]
+    rights = one_allele_each(load_germline().j, locus)
     reads = repertoire(rng, 30_000, lefts, rights, trimmed=(3, 3), added=1)
     counted, expected, each = recurrences(reads, 120, NEUTRAL)
     assert counted > 50, "public windows are there"
@@ -214,7 +143,7 @@ def test_light_chain_windows_recur_as_often_as_expected(rng: np.random.Generator
 
 
 def test_kappa_deletions_recur_as_often_as_expected(rng: np.random.Generator) -> None:
-    elements = {element.name: element.sequence for element in germline().elements}
+    elements = {element.name: element.sequence for element in load_germline().elements}
     reads = repertoire(
         rng, 5_000, [elements["IGKintron"]], [elements["IGKKde"][:150]], trimmed=(3, 3), added=1
     )
@@ -225,13 +154,8 @@ def test_kappa_deletions_recur_as_often_as_expected(rng: np.random.Generator) ->
 
 def test_default_numbers_err_on_the_side_of_more_background(rng: np.random.Generator) -> None:
     """Another generator than the model's: uniform trimming, Poisson numbers of N."""
-    lefts, rights = one_allele_each(germline().v, "IGK"), one_allele_each(germline().j, "IGK")
-    reads = []
-    for _ in range(10_000):
-        left, right = lefts[rng.integers(len(lefts))], rights[rng.integers(len(rights))]
-        trims = rng.integers(0, [6, 8])
-        n = BASES[rng.integers(0, 4, rng.poisson(2))].tobytes().decode()
-        reads.append(left[-150:][: -trims[0] or None] + n + right[trims[1] :])
+    lefts, rights = one_allele_each(load_germline().v, "IGK"), one_allele_each(load_germline().j, "IGK")
+    reads = plainer_repertoire(rng, 10_000, lefts, rights)
     counted, expected, each = recurrences(reads, 150, BackgroundModel())
     assert 0 < counted < expected / 5
     model = BackgroundModel()
@@ -268,7 +192,7 @@ def test_mutations_outside_the_window_say_nothing() -> None:
 
 
 def test_heavy_chains_are_unique_enough(rng: np.random.Generator) -> None:
-    clones = [simulate_clone(rng, germline(), mutation_rate=0.0) for _ in range(6)]
+    clones = [simulate_clone(rng, load_germline(), mutation_rate=0.0) for _ in range(6)]
     assert max(of_cells(clone.sequence[-230:].decode()) for clone in clones) < 1e-6
 
 
@@ -277,21 +201,21 @@ def test_default_model_expects_more_than_the_neutral_one_and_shares_are_shares()
     assert of_cells(read) > 10 * of_cells(read, NEUTRAL)
     everybody = dataclasses.replace(BackgroundModel(), usage_v=1e6, usage_j=1e6, b_cell_share=1.0)
     assert 0 < of_cells(read, everybody) <= 1
-    (found,) = annotate_sequences([read], germline())
+    (found,) = annotate_sequences([read], load_germline())
     assert found is not None
     window, start = window_of(found)
-    background = estimate_background(found, window, start, germline())
+    background = estimate_background(found, window, start, load_germline())
     assert background.of_cells == pytest.approx(0.1 * background.of_b_cells)
     assert background.bits == pytest.approx(-np.log2(background.per_rearrangement))
 
 
 def test_windows_that_cannot_be_are_refused() -> None:
-    (found,) = annotate_sequences([kappa("GA")], germline())
+    (found,) = annotate_sequences([kappa("GA")], load_germline())
     assert found is not None
     window, start = window_of(found)
     for bad in (b"", window[:-1] + b"N", window.lower()):
         with pytest.raises(ValueError, match="a window is a run of A, C, G and T"):
-            estimate_background(found, bad, start, germline())
+            estimate_background(found, bad, start, load_germline())
     v_alone = dataclasses.replace(found, j_call="", junction="")
     with pytest.raises(ValueError, match="without a join has no window"):
-        estimate_background(v_alone, window, start, germline())
+        estimate_background(v_alone, window, start, load_germline())
