@@ -130,11 +130,10 @@ class AgreementTable:
         exact = min(1.0, 2 * float(binom.cdf(fewer, discordant, 0.5)))
         if not mid:
             return exact
-        # Fagerland, Lydersen and Laake 2013: half of the observed table's probability is given back.
+        # Fagerland, Lydersen and Laake, BMC Med Res Methodol 2013;13:91, additional file 1, equation 2:
+        # half of the observed count's probability is given back on either side; the middle has one side.
         point = float(binom.pmf(fewer, discordant, 0.5))
-        if self.x_only == self.y_only:
-            return 1.0 - point
-        return exact - point
+        return exact - point / 2 if self.x_only == self.y_only else exact - point
 
 
 def _share(agreeing: int, of: int, *, exact: bool = False) -> Estimate | None:

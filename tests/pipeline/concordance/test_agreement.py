@@ -110,6 +110,22 @@ def test_every_table_gives_numbers_in_range_or_none(cells):
     assert swapped.mcnemar() == p
 
 
+@pytest.mark.parametrize(
+    ("x_only", "y_only", "exact", "mid"),
+    [
+        (1, 7, 18 / 256, 10 / 256),  # the worked example of Fagerland 2013: .0703, .0391
+        (7, 1, 18 / 256, 10 / 256),
+        (2, 2, 1.0, 1 - 6 / 32),  # as many either way: half of 6/16 is given back, once
+        (1, 1, 1.0, 0.75),
+        (0, 0, 1.0, 1.0),
+    ],
+)
+def test_mcnemar_of_the_published_example_and_of_equal_counts(x_only, y_only, exact, mid):
+    table = AgreementTable(both_pos=1, x_only=x_only, y_only=y_only, both_neg=12)
+    assert table.mcnemar() == pytest.approx(exact, rel=1e-12)
+    assert table.mcnemar(mid=True) == pytest.approx(mid, rel=1e-12)
+
+
 def test_mid_p_holds_its_level_by_enumeration():
     """Type I error of McNemar's mid-p over 172 pairs stays at or below 5.5 %."""
     level = dict.fromkeys((0.05, 0.1, 0.2, 0.4), 0.0)
