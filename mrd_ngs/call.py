@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from mrd_ngs.denoise import substitution_rate
 from mrd_ngs.denominator import nucleated_cells
 from mrd_ngs.drift import Baseline, Surroundings, look_around, surroundings
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
 from mrd_ngs.index_clone import index_markers
 from mrd_ngs.joint import Observation, estimate_clone
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.statement import (
     NO_MEASUREMENT,
     Statement,

@@ -12,9 +12,10 @@ import numpy as np
 
 from mrd_ngs.denoise import fold_errors, substitution_rate
 from mrd_ngs.denominator import nucleated_cells
-from mrd_ngs.evidence import Library, NgsSettings, ReadFate, reverse_complement
+from mrd_ngs.evidence import Library, ReadFate, reverse_complement
 from mrd_ngs.germline import load_germline
 from mrd_ngs.rearranged_reads import Rearranged, RearrangedReads, find_rearranged
+from mrd_ngs.settings import NgsSettings
 from pipeline.formats.atomic import write_bytes
 
 __all__ = ["Clonotype", "Repertoire", "find_clonotypes", "write_clonotypes"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import calibrate
 
 __all__ = ["Folding", "fold_errors", "substitution_rate"]

@@ -14,7 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from mrd_ngs.denoise import fold_errors
-from mrd_ngs.evidence import DistinctReads, NgsSettings, reverse_complement
+from mrd_ngs.evidence import DistinctReads, reverse_complement
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration
 from mrd_ngs.window import exact_reads, window_mismatches
 from pipeline.detection import decision_count_above_background

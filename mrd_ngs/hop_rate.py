@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrd_ngs.evidence import NgsSettings
 from mrd_ngs.run_tally import Tally, donor_reads, is_shared
+from mrd_ngs.settings import NgsSettings
 from pipeline.detection import garwood
 from pipeline.model import Marker
 

@@ -10,10 +10,11 @@ import numpy as np
 from mrd_ngs.annotate import annotate_sequences
 from mrd_ngs.denoise import fold_errors, substitution_rate
 from mrd_ngs.denominator import nucleated_cells
-from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, reverse_complement
+from mrd_ngs.evidence import DistinctReads, Library, reverse_complement
 from mrd_ngs.germline import load_germline
 from mrd_ngs.marker_rules import Figures, MarkerRules, Verdict, rules_of
 from mrd_ngs.rearrangement import Rearrangement
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import calibrate
 from mrd_ngs.uniqueness import estimate_background
 from mrd_ngs.window import exact_reads

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrd_ngs.evidence import NgsSettings
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration
 from mrd_ngs.track import Track, quantifiable_templates, quasi_poisson_interval
 from pipeline.detection import DETECTION_POWER, Interval, mean_count_for_detection

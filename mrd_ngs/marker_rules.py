@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mrd_ngs.evidence import NgsSettings
+from mrd_ngs.settings import NgsSettings
 from pipeline.errors import ConfigRefused, printable
 from pipeline.formats.shipped import shipped_or_own
 from pipeline.formats.toml_tables import read_toml

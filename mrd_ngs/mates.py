@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_ngs.evidence import MateMerging, NgsSettings
+from mrd_ngs.evidence import MateMerging
+from mrd_ngs.settings import NgsSettings
 
 __all__ = ["MergeTally", "MergedPairs", "ReadBatch", "merge_mates"]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_ngs.evidence import MateMerging, NgsSettings, ReadFate, Trimming
+from mrd_ngs.evidence import MateMerging, ReadFate, Trimming
 from mrd_ngs.mates import MergeTally, ReadBatch, merge_mates
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.trimming import Trimmer, mismatches_at
 from pipeline.errors import InputRefused
 from pipeline.formats.fastq import Read, read_fastq, read_mates

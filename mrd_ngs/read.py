@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrd_ngs.annotate import annotate_sequences
-from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, ReadFate, SpikeIn, reverse_complement
+from mrd_ngs.evidence import DistinctReads, Library, ReadFate, SpikeIn, reverse_complement
 from mrd_ngs.germline import load_germline
 from mrd_ngs.preparation import Preparation
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import parse_spike_ins
 from mrd_ngs.umi import UmiCollector
 from mrd_ngs.window import window_mismatches

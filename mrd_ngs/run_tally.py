@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.track import track_marker
 from pipeline.model import Marker
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mrd_ngs.evidence import NgsSettings
 from mrd_ngs.run_tally import Role, Tally
+from mrd_ngs.settings import NgsSettings
 
 __all__ = ["Finding", "MarkerFinding", "SampleVerdict", "hopped_reads", "judge_sample"]
 

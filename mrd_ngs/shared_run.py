@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mrd_ngs.call import METHOD_VERSION, call_markers, call_patient, first_with_marker, library_order
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
 from mrd_ngs.run_control import Finding, MarkerFinding, Role, hopped_reads, judge_run, tally
+from mrd_ngs.settings import NgsSettings
 from pipeline.errors import DamagedFile
 from pipeline.formats.records import from_json, to_json
 from pipeline.model import Marker, MrdResult, Reason, Sample, Status

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrd_ngs.evidence import DistinctReads, NgsSettings, SpikeIn
+from mrd_ngs.evidence import DistinctReads, SpikeIn
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.window import window_mismatches
 from pipeline.detection import detection_probability
 from pipeline.errors import InputRefused, Problem, SheetRefused

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from mrd_ngs.denominator import Cells, nucleated_cells
 from mrd_ngs.drift import Relation, Variant
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
 from mrd_ngs.joint import ClonalEstimate, lod_templates
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration
 from mrd_ngs.track import Track, quantifiable_templates, template_interval
 from pipeline.detection import decision_count_above_background

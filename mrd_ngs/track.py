@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from mrd_ngs.denominator import nucleated_cells
 from mrd_ngs.drift import Neighbourhood
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration, calibrate
 from mrd_ngs.window import WindowCount, count_window
 from pipeline.detection import Interval, decision_count_above_background, garwood

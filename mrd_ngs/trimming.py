@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_ngs.evidence import NgsSettings
 from mrd_ngs.mates import ReadBatch
+from mrd_ngs.settings import NgsSettings
 
 __all__ = ["Trimmed", "Trimmer", "mismatches_at"]
 

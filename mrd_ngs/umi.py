@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_ngs.evidence import NgsSettings, UmiCounting, reverse_complement
+from mrd_ngs.evidence import UmiCounting, reverse_complement
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.umi_folding import collision_corrected, fold_umis
 
 __all__ = ["Molecules", "UmiCollector"]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from mrd_ngs.evidence import Library, NgsSettings
+    from mrd_ngs.evidence import Library
+    from mrd_ngs.settings import NgsSettings
     from pipeline.model import Sample
 
 __all__ = [
@@ -91,7 +92,7 @@ ConfigFile = Annotated[
 
 def settings_of(config: Path | None) -> "NgsSettings":
     """The run choices of a configuration, or the defaults."""
-    from mrd_ngs.evidence import NgsSettings
+    from mrd_ngs.settings import NgsSettings
     from pipeline.formats.toml_tables import read_settings
 
     return read_settings(config, "ngs", NgsSettings)

@@ -89,7 +89,7 @@ class Config:
 def settings_types() -> dict[Assay, type]:
     """The settings dataclass of every assay that can be run."""
     from mrd_flow.evidence import FlowSettings
-    from mrd_ngs.evidence import NgsSettings
+    from mrd_ngs.settings import NgsSettings
 
     return {Assay.NGS: NgsSettings, Assay.FLOW: FlowSettings}
 

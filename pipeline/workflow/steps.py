@@ -132,8 +132,8 @@ def _panels(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:  # no
 
 
 def _unverified_ngs(samples: Sequence[Sample], settings: Any) -> tuple[str, ...]:  # noqa: ARG001
-    from mrd_ngs.evidence import UNVERIFIED
     from mrd_ngs.marker_rules import rules_of
+    from mrd_ngs.settings import UNVERIFIED
 
     rules = rules_of(settings)
     named = tuple(f"marker rules {rules.name}: {rule}" for rule in rules.unverified)

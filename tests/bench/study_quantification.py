@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrd_ngs.call import NgsCalls, call_markers
-from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, ReadFate, SpikeIn
+from mrd_ngs.evidence import DistinctReads, Library, ReadFate, SpikeIn
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.track import template_interval, track_marker
 from pipeline.model import Assay, Marker, Material, Sample, Status
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mrd_ngs.call import METHOD_VERSION, call_markers, call_patient
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
+from mrd_ngs.settings import NgsSettings
 from pipeline.model import Marker, Material, MrdResult, Reason, Status
 
 Make = Callable[..., Library]

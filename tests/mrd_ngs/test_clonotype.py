@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from mrd_ngs.clonotype import Repertoire, find_clonotypes, write_clonotypes
-from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, SpikeIn, reverse_complement
+from mrd_ngs.evidence import DistinctReads, Library, SpikeIn, reverse_complement
 from mrd_ngs.germline import load_germline
 from mrd_ngs.read import read_library
 from mrd_ngs.rearranged_reads import find_rearranged
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.simulate import Clone, simulate_clone
 from pipeline.model import Sample
 

@@ -17,7 +17,8 @@ from bench.study_quantification import (
 )
 from mrd_ngs.call import call_markers
 from mrd_ngs.drift import Baseline, Neighbourhood, Relation, Surroundings, look_around, surroundings
-from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, reverse_complement
+from mrd_ngs.evidence import DistinctReads, Library, reverse_complement
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.track import Track
 from pipeline.model import MrdResult, Status
 

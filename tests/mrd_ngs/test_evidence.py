@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrd_ngs.evidence import DistinctReads, NgsSettings, reverse_complement
+from mrd_ngs.evidence import DistinctReads, reverse_complement
+from mrd_ngs.settings import NgsSettings
 
 dna = st.text("ACGTN", min_size=1, max_size=30).map(str.encode)
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from mrd_ngs.call import call_patient
-from mrd_ngs.evidence import DistinctReads, Library, NgsSettings, ReadFate, reverse_complement
+from mrd_ngs.evidence import DistinctReads, Library, ReadFate, reverse_complement
 from mrd_ngs.germline import load_germline
 from mrd_ngs.index_clone import index_markers
 from mrd_ngs.marker_files import germline_note, read_markers
 from mrd_ngs.read import read_library
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.simulate import Clone, simulate_clone
 from mrd_ngs.track import track_marker
 from pipeline.errors import DamagedFile

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mrd_ngs.evidence import NgsSettings
 from mrd_ngs.joint import Observation, disagreement, estimate_clone, lod_templates
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration, fit_calibration
 from mrd_ngs.track import template_interval
 

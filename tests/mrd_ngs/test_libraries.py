@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from mrd_ngs.call import NgsCalls, call_markers, call_patient
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
 from mrd_ngs.germline import load_germline
 from mrd_ngs.index_clone import index_markers
 from mrd_ngs.read import read_library
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.simulate import (
     LibraryDesign,
     simulate_clone,

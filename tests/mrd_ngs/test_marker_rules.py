@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mrd_ngs.evidence import NgsSettings
 from mrd_ngs.marker_rules import Figures, MarkerRules, load_rules, rules_of, rules_path
+from mrd_ngs.settings import NgsSettings
 from pipeline.errors import ConfigRefused, UsageError
 from pipeline.formats.shipped import shipped_names
 

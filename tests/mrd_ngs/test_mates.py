@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrd_ngs.evidence import NgsSettings, reverse_complement
+from mrd_ngs.evidence import reverse_complement
 from mrd_ngs.mates import MergedPairs, MergeTally, ReadBatch, merge_mates
 from mrd_ngs.read import read_library
+from mrd_ngs.settings import NgsSettings
 from pipeline.formats.fastq import read_fastq, read_mates
 from pipeline.model import Sample
 

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from mrd_ngs.evidence import Library, NgsSettings, Trimming, reverse_complement
+from mrd_ngs.evidence import Library, Trimming, reverse_complement
 from mrd_ngs.read import check_sample, read_library
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import calibrate
 from pipeline.errors import DamagedFile, InputRefused, SheetRefused
 from pipeline.formats.digest import sha256_file

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from mrd_ngs.call import call_markers
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
 from mrd_ngs.run_control import Finding, MarkerFinding, Role, RunControl, hopped_reads, judge_run, tally
+from mrd_ngs.settings import NgsSettings
 from pipeline.model import Marker, Status
 
 Make = Callable[..., Library]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mrd_ngs.evidence import DistinctReads, NgsSettings, SpikeIn
+from mrd_ngs.evidence import DistinctReads, SpikeIn
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import calibrate, fit_calibration, parse_spike_ins
 from pipeline.errors import InputRefused, SheetRefused
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mrd_ngs.evidence import Library, NgsSettings
+from mrd_ngs.evidence import Library
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration, fit_calibration
 from mrd_ngs.track import LOQ_RELATIVE_ERROR, quantifiable_templates, template_interval, track_marker
 from pipeline.model import Marker

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrd_ngs.evidence import NgsSettings
 from mrd_ngs.mates import ReadBatch
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.trimming import Trimmer, mismatches_at
 
 CODES = {"A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "N": "ACGT", "W": "AT"}

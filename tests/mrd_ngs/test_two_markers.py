@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 from bench.study_quantification import misread, yields
 from mrd_ngs.call import call_patient
 from mrd_ngs.cli import app
-from mrd_ngs.evidence import Library, NgsSettings, SpikeIn
+from mrd_ngs.evidence import Library, SpikeIn
 from mrd_ngs.germline import load_germline
 from mrd_ngs.read import read_library
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.simulate import (
     Clone,
     LibraryDesign,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mrd_ngs.evidence import NgsSettings, reverse_complement
+from mrd_ngs.evidence import reverse_complement
 from mrd_ngs.preparation import umi_of_name, umi_of_tag
+from mrd_ngs.settings import NgsSettings
 from mrd_ngs.umi import Molecules, UmiCollector
 from mrd_ngs.umi_folding import collision_corrected
 
