@@ -10,9 +10,10 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from queue import SimpleQueue
 
 from pipeline.errors import NadirError
 from pipeline.workflow.batch import Batch
@@ -55,26 +56,54 @@ def run_local(
         min(jobs, max(1, len(tasks))), mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
     ) as pool:
         try:
-            waiting = list(tasks)
-            pending: dict[Future[None], Task] = {}
-            while waiting or pending:
-                blocked = {t.task_id for t in (*waiting, *pending.values())}
-                ready = [t for t in waiting if not blocked.intersection(t.after)]
-                waiting = [t for t in waiting if blocked.intersection(t.after)]
-                pending |= {_submitted(pool, batch, task): task for task in ready}
-                done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in sorted(done, key=lambda f: pending[f].task_id):
-                    task = pending.pop(future)
-                    message = _message(batch, task, future)
-                    if message is not None:
-                        failures[task.task_id] = message
-                    ended(task, message)
+            at_work: dict[Future[None], Task] = {}
+            completed: SimpleQueue[Future[None]] = SimpleQueue()
+            order = _Order(tasks)
+            ready = order.first()
+            while ready or at_work:
+                for task in ready:
+                    future = _submitted(pool, batch, task)
+                    at_work[future] = task
+                    future.add_done_callback(completed.put)
+                future = completed.get()
+                task = at_work.pop(future)
+                message = _message(batch, task, future)
+                if message is not None:
+                    failures[task.task_id] = message
+                ended(task, message)
+                ready = order.next_after(task)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
     return failures
+
+
+class _Order:
+    """Which tasks may start when others have ended; every step costs what hangs on it, no more."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        here = {task.task_id for task in tasks}
+        self._tasks = tasks
+        self._missing = {task.task_id: len(here.intersection(task.after)) for task in tasks}
+        self._behind: dict[str, list[Task]] = {}
+        for task in tasks:
+            for before in here.intersection(task.after):
+                self._behind.setdefault(before, []).append(task)
+
+    def first(self) -> list[Task]:
+        """Tasks that wait for none of the others."""
+        return [task for task in self._tasks if not self._missing[task.task_id]]
+
+    def next_after(self, ended: Task) -> list[Task]:
+        """Tasks that waited for this one last."""
+        ready = []
+        for task in self._behind.get(ended.task_id, ()):
+            self._missing[task.task_id] -= 1
+            if not self._missing[task.task_id]:
+                ready.append(task)
+        return ready
 
 
 def _submitted(pool: ProcessPoolExecutor, batch: Batch, task: Task) -> Future[None]:
