@@ -105,19 +105,22 @@ class MarkerRules(_Part):
     def unverified(self) -> tuple[str, ...]:
         """Rules of the set whose threshold no published text confirmed, in words.
 
-        >>> load_rules("clonoseq_like").unverified
-        ()
+        >>> load_rules("euroclonality_like").unverified
+        ('at least 5 % of the reads of its locus',)
         """
-        words = {
-            "share_of_locus": "share of the reads of its locus",
-            "fraction_of_cells": "share of nucleated cells",
-            "templates": "genome equivalents",
-            "next_decade": "sequences in the next decade of frequency",
-            "background": "other clones expected to share its window",
+        said = {
+            "share_of_locus": "at least {:.3g} % of the reads of its locus",
+            "fraction_of_cells": "at least {:.3g} % of nucleated cells",
+            "templates": "at least {:g} genome equivalents",
+            "next_decade": "at most {:g} sequences in the next decade of frequency",
+            "background": "at most {:g} of cells with its window in other clones",
         }
-        rules = {name: getattr(self, name) for name in words}
+        percent = {"share_of_locus", "fraction_of_cells"}
+        rules: dict[str, Rule | None] = {name: getattr(self, name) for name in said}
         return tuple(
-            f"{words[name]} {rule.threshold:g}" for name, rule in rules.items() if rule and not rule.verified
+            said[name].format(rule.threshold * (100 if name in percent else 1))
+            for name, rule in rules.items()
+            if rule is not None and not rule.verified
         )
 
     def judge(self, figures: Figures) -> Verdict:

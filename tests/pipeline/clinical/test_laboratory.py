@@ -1,10 +1,14 @@
 """Laboratory tables: what is mended and said, what is refused with its line."""
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from pipeline.clinical.baseline import BASELINE_COLUMNS
 from pipeline.clinical.catalogue import TESTS
+from pipeline.clinical.endpoints import TIME_COLUMNS
 from pipeline.clinical.laboratory import LAB_COLUMNS, labs_from_table
 from pipeline.errors import SheetRefused
 from pipeline.formats.delimited import Record, Table
@@ -117,3 +121,13 @@ def test_every_unit_of_the_catalogue_is_lower_case_and_its_own_unit_is_one():
         if kind.factors is not None and kind.unit is not None:
             assert all(u == u.lower() for u in kind.factors), test
             assert kind.factors[kind.unit.lower()] == 1, test
+
+
+def test_documentation_lists_every_test_and_every_column() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "methods" / "response.md").read_text(encoding="utf-8")
+    tables = page[page.index("## Tables") : page.index("## Response")]
+    named = set(re.findall(r"`([a-z0-9_]+)`", tables))
+    assert set(TESTS) <= named
+    assert set(BASELINE_COLUMNS) <= named
+    assert f"`{','.join(LAB_COLUMNS)}`" in tables
+    assert f"`{','.join(TIME_COLUMNS)}`" in tables
