@@ -1,9 +1,7 @@
 """``nadir clinical``: response, staging and endpoints from tables."""
 
-import csv
-import io
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +10,7 @@ import typer
 
 from pipeline.clinical.interval_kind import IntervalKind
 from pipeline.errors import ConfigRefused
+from pipeline.formats.csv_table import number_cell, write_csv
 
 if TYPE_CHECKING:
     from pipeline.clinical.rules import ResponseRules
@@ -68,7 +67,7 @@ def respond(
         for history in histories(table.values)
         for r in respond(history, rule_set)
     ]
-    _write_csv(out, RESPONSE_COLUMNS, rows)
+    write_csv(out, RESPONSE_COLUMNS, rows)
 
 
 @app.command()
@@ -103,7 +102,7 @@ def stage(
         )
         for p in patients
     ]
-    _write_csv(out, STAGE_COLUMNS, rows)
+    write_csv(out, STAGE_COLUMNS, rows)
 
 
 @app.command()
@@ -142,7 +141,7 @@ def endpoints(
     rows, absent = survival_table(observations, interval=interval)
     _say(mended)
     _say(absent)
-    _write_csv(
+    write_csv(
         out / "survival.csv",
         SURVIVAL_COLUMNS,
         [
@@ -171,7 +170,7 @@ def _say(notes: Sequence[str]) -> None:
 
 def _digits(value: float | None) -> str:
     """Twelve digits: more than any reference prints, fewer than rounding disturbs."""
-    return "" if value is None else f"{value:.12g}"
+    return number_cell(value, digits=12)
 
 
 def _rules(name: str) -> "ResponseRules":
@@ -183,13 +182,3 @@ def _rules(name: str) -> "ResponseRules":
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigRefused("the rule set cannot be read", path=path) from error
     return rules_from(content, path=path)
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from pipeline.formats.atomic import write_text
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -1,7 +1,5 @@
 """``nadir concordance``: two methods on the same samples."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.errors import InputRefused, Problem, SheetRefused, UsageError
+from pipeline.formats.csv_table import number_cell, write_csv
 
 if TYPE_CHECKING:
     from pipeline.concordance.pairs import Pairs, Results
@@ -113,31 +112,21 @@ def agreement(
     _write(
         out / "indeterminate.csv",
         ("threshold", "method", "reason", "pairs"),
-        ([_number(c.threshold), c.method, c.reason, str(c.pairs)] for c in counts),
+        ([number_cell(c.threshold), c.method, c.reason, str(c.pairs)] for c in counts),
     )
 
 
 def _cells(row: "Statistic") -> list[str]:
-    numbers = [_number(v) for v in (row.estimate, row.ci_low, row.ci_high)]
+    numbers = [number_cell(v) for v in (row.estimate, row.ci_low, row.ci_high)]
     return [row.method, row.parameter, *numbers, str(row.n), row.reason]
 
 
 def _agreement_cells(row: "Statistic") -> list[str]:
-    return [*_cells(row), _number(row.threshold), row.population]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else format(value, ".15g")
+    return [*_cells(row), number_cell(row.threshold), row.population]
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from pipeline.formats.atomic import write_text
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_csv(path, columns, rows)
     typer.echo(f"wrote {path}", err=True)
 
 

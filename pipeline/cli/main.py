@@ -17,6 +17,7 @@ from pipeline.cli.check import check
 from pipeline.cli.clinical import app as clinical
 from pipeline.cli.concordance import app as concordance
 from pipeline.cli.demo import demo
+from pipeline.cli.detection import app as detection
 from pipeline.errors import NadirError, SheetRefused, printable
 
 __all__ = ["app", "main"]
@@ -36,6 +37,7 @@ app.add_typer(ngs, name="ngs")
 app.add_typer(flow, name="flow")
 app.add_typer(concordance, name="concordance")
 app.add_typer(clinical, name="clinical")
+app.add_typer(detection, name="detection")
 
 
 def _show_version(wanted: bool) -> None:
