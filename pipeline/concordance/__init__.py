@@ -8,16 +8,33 @@ from pipeline.concordance.agreement import (
     indeterminate_reasons,
 )
 from pipeline.concordance.censored import CensoredFit, censored_bivariate
+from pipeline.concordance.clustered import clustered_kappa, clustered_share
+from pipeline.concordance.cohort import (
+    Comparison,
+    ComparisonRow,
+    PairRow,
+    comparison_rows,
+    comparisons,
+    pair_rows,
+)
 from pipeline.concordance.difference import (
     BlandAltman,
     Estimate,
     bland_altman,
+    bland_altman_repeated,
     lin_ccc,
     share_within,
     total_deviation_index,
 )
 from pipeline.concordance.expected import LatentLevel, expected_discordance, latent_level
-from pipeline.concordance.pairs import Pairs, Results, pair_readings, patient_readings, tabulate
+from pipeline.concordance.pairs import (
+    Pairs,
+    Results,
+    pair_readings,
+    patient_readings,
+    sampling_compatible,
+    tabulate,
+)
 from pipeline.concordance.rank import RankLine, akritas_theil_sen, censored_tau
 from pipeline.concordance.regression import Regression, deming, passing_bablok, weighted_deming
 from pipeline.concordance.statistic import Statistic
@@ -28,9 +45,12 @@ __all__ = [
     "AgreementTable",
     "BlandAltman",
     "CensoredFit",
+    "Comparison",
+    "ComparisonRow",
     "Estimate",
     "IndeterminateCount",
     "LatentLevel",
+    "PairRow",
     "Pairs",
     "RankLine",
     "Regression",
@@ -39,8 +59,13 @@ __all__ = [
     "agreement",
     "akritas_theil_sen",
     "bland_altman",
+    "bland_altman_repeated",
     "censored_bivariate",
     "censored_tau",
+    "clustered_kappa",
+    "clustered_share",
+    "comparison_rows",
+    "comparisons",
     "curve",
     "deming",
     "expected_discordance",
@@ -48,8 +73,10 @@ __all__ = [
     "latent_level",
     "lin_ccc",
     "pair_readings",
+    "pair_rows",
     "passing_bablok",
     "patient_readings",
+    "sampling_compatible",
     "share_within",
     "tabulate",
     "total_deviation_index",

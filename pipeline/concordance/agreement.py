@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.concordance.clustered import clustered_kappa, clustered_share
 from pipeline.concordance.difference import Estimate
 from pipeline.concordance.expected import LatentLevel, expected_discordance, latent_level
-from pipeline.concordance.pairs import Pairs, pair_readings, patient_readings, tabulate
+from pipeline.concordance.pairs import Pairs, Reading, pair_readings, patient_readings, tabulate
 from pipeline.concordance.quantitative import censored_fit
 from pipeline.concordance.statistic import Statistic, absent, measured, of_estimate
 from pipeline.concordance.table import AgreementTable
@@ -78,6 +79,7 @@ def agreement(pairs: Pairs, threshold: float, *, common_depth: bool = False) -> 
         if population == "evaluable_pairs":
             level = "given at the threshold itself" if common_depth else _level(pairs)
             rows += _against_expected(method, pairs, whole, threshold, level)
+            rows += _over_patients(method, readings, pairs.patients)
         else:
             rows.append(absent(method, "expected_discordance", "given for evaluable pairs", rows[0].n))
         found += [replace(row, threshold=threshold, population=population) for row in rows]
@@ -159,6 +161,33 @@ def _two_class(method: str, table: AgreementTable, n: int, *, refused: bool) -> 
         else:
             rows.append(measured(method, name, number, None, table.evaluable))
     return rows
+
+
+def _over_patients(
+    method: str, readings: Sequence[tuple[Reading, Reading]], patients: Sequence[str]
+) -> list[Statistic]:
+    """The same numbers with intervals over patients, where patients come back."""
+    names = ("opa_clustered", "ppa_clustered", "npa_clustered", "kappa_clustered")
+    calls = np.array([(x[0].value, y[0].value) for x, y in readings]).reshape(-1, 2)
+    read = (calls != Call.INDETERMINATE.value).all(axis=1)
+    if len({p for p, r in zip(patients, read, strict=True) if r}) == int(read.sum()):
+        reason = "every patient gives one pair" if read.any() else "no pair to compare"
+        return [absent(method, name, reason, int(read.sum())) for name in names]
+    same = calls[:, 0] == calls[:, 1]
+    x_pos = calls[:, 0] == Call.POSITIVE.value
+    found = []
+    for name, of in zip(names, (read, read & x_pos, read & ~x_pos), strict=False):
+        kept = np.flatnonzero(of).tolist()
+        try:
+            share = clustered_share(same[kept], [patients[i] for i in kept])
+            found.append(of_estimate(method, name, share))
+        except ValueError as refused:
+            found.append(absent(method, name, str(refused), len(kept)))
+    try:
+        found.append(of_estimate(method, names[3], clustered_kappa(readings, patients)))
+    except ValueError as refused:
+        found.append(absent(method, names[3], str(refused), int(read.sum())))
+    return found
 
 
 def _level(pairs: Pairs) -> LatentLevel | str:

@@ -1,5 +1,6 @@
 """How far two methods lie apart: Bland-Altman, total deviation, concordance correlation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,15 @@ import numpy.typing as npt
 from pipeline.concordance.series import PAIRS_MIN, Floats, paired
 from pipeline.detection import Interval, wilson
 
-__all__ = ["BlandAltman", "Estimate", "bland_altman", "lin_ccc", "share_within", "total_deviation_index"]
+__all__ = [
+    "BlandAltman",
+    "Estimate",
+    "bland_altman",
+    "bland_altman_repeated",
+    "lin_ccc",
+    "share_within",
+    "total_deviation_index",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +84,77 @@ def bland_altman(x: npt.ArrayLike, y: npt.ArrayLike, *, confidence: float = 0.95
         sd=Estimate(value=sd, ci=Interval(spread[0], spread[1]), pairs=pairs),
         limit_low=Estimate(value=mean - z * sd, ci=Interval(mean - far, mean - near), pairs=pairs),
         limit_high=Estimate(value=mean + z * sd, ci=Interval(mean + near, mean + far), pairs=pairs),
+    )
+
+
+def bland_altman_repeated(x: npt.ArrayLike, y: npt.ArrayLike, patients: Sequence[str]) -> BlandAltman:
+    """Bias and 95 % limits of agreement where patients come back and the true value varies.
+
+    The variance of a difference is that between patients plus that within one (one-way
+    analysis of variance, unequal numbers); the bias is the mean over patients. Intervals by
+    the method of variance estimates recovery.
+
+    Parameters
+    ----------
+    x, y
+        Shape (pairs,), finite, on one scale.
+    patients
+        Patient of each pair.
+
+    Returns
+    -------
+    BlandAltman
+        On the scale of the data; ``pairs`` counts pairs.
+
+    Raises
+    ------
+    ValueError
+        As `bland_altman`, or if fewer than 10 patients, or none of them twice, gave pairs.
+
+    References
+    ----------
+    Bland and Altman, J Biopharm Stat 2007;17:571, section 3; Zou, Stat Methods Med Res
+    2013;22:630, section 3.2.
+    """
+    from scipy.special import chdtri, ndtri, stdtrit
+
+    d = _difference(x, y)
+    names, cluster = np.unique(np.array(patients), return_inverse=True)
+    groups, pairs = len(names), len(d)
+    if groups < PAIRS_MIN:
+        raise ValueError(f"{groups} patients are too few for limits over patients")
+    if groups == pairs:
+        raise ValueError("no patient gives more than one pair")
+    sizes = np.bincount(cluster)
+    means = np.bincount(cluster, weights=d) / sizes
+    within = float(np.square(d - means[cluster]).sum()) / (pairs - groups)
+    between = float(np.var(means, ddof=1))
+    _check_spread(d, (between + within) ** 0.5)
+    # Variance of one difference: that of patients' means, and what averaging took from within.
+    taken = 1 - float(np.mean(1 / sizes))
+    total = between + taken * within
+    mean, z = float(means.mean()), float(ndtri(0.975))
+
+    def moved(share: float) -> float:
+        """How far the total's bound lies from it, both variances at this quantile."""
+        of_means = between * ((groups - 1) / float(chdtri(groups - 1, share)) - 1)
+        of_pairs = taken * within * ((pairs - groups) / float(chdtri(pairs - groups, share)) - 1)
+        return float(np.hypot(of_means, of_pairs))
+
+    sd = total**0.5
+    low, high = (max(total - moved(0.025), 0.0)) ** 0.5, (total + moved(0.975)) ** 0.5
+    error = between / groups
+    half = float(stdtrit(groups - 1, 0.975)) * error**0.5
+    inner, outer = (float(np.hypot(half, z * (b - sd))) for b in (low, high))
+    return BlandAltman(
+        bias=Estimate(value=mean, ci=Interval(mean - half, mean + half), pairs=pairs),
+        sd=Estimate(value=sd, ci=Interval(low, high), pairs=pairs),
+        limit_low=Estimate(
+            value=mean - z * sd, ci=Interval(mean - z * sd - outer, mean - z * sd + inner), pairs=pairs
+        ),
+        limit_high=Estimate(
+            value=mean + z * sd, ci=Interval(mean + z * sd - inner, mean + z * sd + outer), pairs=pairs
+        ),
     )
 
 

@@ -8,9 +8,19 @@ import numpy as np
 
 from pipeline.concordance.series import Bools, Floats
 from pipeline.concordance.table import AgreementTable
-from pipeline.detection import Call, ReadingReason, call_at
+from pipeline.detection import Call, Interval, ReadingReason, call_at, garwood
 
-__all__ = ["Pairs", "Results", "log10_values", "pair_readings", "patient_readings", "reading", "tabulate"]
+__all__ = [
+    "Pairs",
+    "Reading",
+    "Results",
+    "log10_values",
+    "pair_readings",
+    "patient_readings",
+    "reading",
+    "sampling_compatible",
+    "tabulate",
+]
 
 Reading = tuple[Call, str]
 
@@ -22,7 +32,8 @@ class Results:
     ``evaluable`` is false where the method says nothing (failed, no trackable clone, no
     limit); ``detected``, ``value`` and ``lod`` are then without meaning. ``value`` and
     ``lod`` are fractions. ``numerator`` and ``denominator`` are NaN where not known;
-    ``reason`` says why a result is not evaluable, "" where it is.
+    ``reason`` says why a result is not evaluable, "" where it is. ``ci_low`` and ``ci_high``
+    bound the 95 % interval of the value; None where intervals are not given.
     """
 
     evaluable: Bools
@@ -32,6 +43,8 @@ class Results:
     numerator: Floats
     denominator: Floats
     reason: tuple[str, ...]
+    ci_low: Floats | None = None
+    ci_high: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +116,33 @@ def _whole(readings: Sequence[Reading]) -> Reading:
             if found[0] is call:
                 return found
     return readings[0]
+
+
+def sampling_compatible(pairs: Pairs) -> list[bool | None]:
+    """Whether the intervals of a pair overlap: counting alone can then explain its difference.
+
+    Where an interval is not given it is Garwood's of the numerator, scaled like the value; a
+    result that was not detected and has no numerator lies anywhere up to its limit.
+
+    Returns
+    -------
+    list
+        One answer per pair; None where a method says nothing or gives no count.
+    """
+    bounds = [[_interval(side, row) for side in (pairs.x, pairs.y)] for row in range(len(pairs))]
+    return [None if x is None or y is None else max(x.low, y.low) <= min(x.high, y.high) for x, y in bounds]
+
+
+def _interval(results: Results, row: int) -> Interval | None:
+    if not results.evaluable[row]:
+        return None
+    if results.ci_low is not None and results.ci_high is not None and np.isfinite(results.ci_low[row]):
+        return Interval(float(results.ci_low[row]), float(results.ci_high[row]))
+    count, value = float(results.numerator[row]), float(results.value[row])
+    if count > 0 and value > 0:
+        low, high = garwood(count)
+        return Interval(low * value / count, high * value / count)
+    return None if results.detected[row] else Interval(0.0, float(results.lod[row]))
 
 
 def tabulate(readings: Sequence[tuple[Reading, Reading]]) -> AgreementTable:

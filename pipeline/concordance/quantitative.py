@@ -1,12 +1,19 @@
 """Every quantitative comparison of two methods, as rows: what cannot be estimated says why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.concordance.censored import CensoredFit, censored_bivariate
-from pipeline.concordance.difference import bland_altman, lin_ccc, share_within, total_deviation_index
+from pipeline.concordance.difference import (
+    BlandAltman,
+    bland_altman,
+    bland_altman_repeated,
+    lin_ccc,
+    share_within,
+    total_deviation_index,
+)
 from pipeline.concordance.pairs import Pairs, log10_values
 from pipeline.concordance.rank import akritas_theil_sen, censored_tau
 from pipeline.concordance.regression import Regression, deming, passing_bablok, weighted_deming
@@ -70,6 +77,8 @@ def quantitative(pairs: Pairs, *, scale: str = "log10") -> tuple[Statistic, ...]
     for method, fit in _LINES:
         rows += [*_line(method, fit, x, y), dropped(method)]
     rows += [*_differences(x, y, logarithmic=scale == "log10"), dropped("bland_altman")]
+    seen_patients = [p for p, s in zip(series.patients, seen, strict=True) if s]
+    rows += [*_repeated(x, y, seen_patients), dropped("bland_altman_repeated")]
     rows += _tried("lin_ccc", ("ccc",), len(x), lambda: [of_estimate("lin_ccc", "ccc", lin_ccc(x, y))])
     rows.append(dropped("lin_ccc"))
     rows += _censored(pairs, logarithmic=scale == "log10")
@@ -143,11 +152,7 @@ def _line(method: str, fit: Callable[[Floats, Floats], Regression], x: Floats, y
 
 
 def _differences(x: Floats, y: Floats, *, logarithmic: bool) -> list[Statistic]:
-    method, names = "bland_altman", ("bias", "sd", "limit_low", "limit_high")
-
-    def limits() -> list[Statistic]:
-        found = bland_altman(x, y)
-        return [of_estimate(method, name, getattr(found, name)) for name in names]
+    method = "bland_altman"
 
     def within() -> list[Statistic]:
         return [of_estimate(method, "share_within_half_log10", share_within(x, y, _HALF_LOG10))]
@@ -155,12 +160,27 @@ def _differences(x: Floats, y: Floats, *, logarithmic: bool) -> list[Statistic]:
     def deviation() -> list[Statistic]:
         return [of_estimate(method, "total_deviation_index", total_deviation_index(x, y))]
 
-    rows = _tried(method, names, len(x), limits)
+    rows = _limits(method, len(x), lambda: bland_altman(x, y))
     if logarithmic:
         rows += _tried(method, ("share_within_half_log10",), len(x), within)
     else:
         rows.append(absent(method, "share_within_half_log10", _ON_LOG10, len(x)))
     return rows + _tried(method, ("total_deviation_index",), len(x), deviation)
+
+
+def _repeated(x: Floats, y: Floats, patients: Sequence[str]) -> list[Statistic]:
+    """Limits of agreement that know that patients come back."""
+    return _limits("bland_altman_repeated", len(x), lambda: bland_altman_repeated(x, y, patients))
+
+
+def _limits(method: str, n: int, compute: Callable[[], BlandAltman]) -> list[Statistic]:
+    names = ("bias", "sd", "limit_low", "limit_high")
+
+    def rows() -> list[Statistic]:
+        found = compute()
+        return [of_estimate(method, name, getattr(found, name)) for name in names]
+
+    return _tried(method, names, n, rows)
 
 
 def _censored(pairs: Pairs, *, logarithmic: bool) -> list[Statistic]:

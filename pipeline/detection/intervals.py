@@ -91,7 +91,7 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float = 0.95) ->
     return Interval(low, high)
 
 
-def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> Interval:
+def wilson(successes: float, trials: float, *, confidence: float = 0.95) -> Interval:
     """Score interval of a binomial probability (Wilson 1927), without continuity correction.
 
     Approximate: its coverage lies near the nominal one on average, not above it always.
@@ -99,7 +99,8 @@ def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> Interval
     Parameters
     ----------
     successes, trials
-        Counts with ``0 <= successes <= trials`` and ``trials >= 1``.
+        Counts with ``0 <= successes <= trials`` and ``trials >= 1``; effective numbers of
+        dependent trials need not be whole.
     confidence
         Two-sided coverage, in (0, 1).
 
@@ -138,6 +139,6 @@ def _alpha(confidence: float) -> float:
     return 1 - confidence
 
 
-def _check_share(successes: int, trials: int) -> None:
+def _check_share(successes: float, trials: float) -> None:
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(f"need 0 <= successes <= trials and trials >= 1, not {successes} of {trials}")

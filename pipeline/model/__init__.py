@@ -2,11 +2,12 @@
 
 from pipeline.model.gate import GateCount
 from pipeline.model.marker import Marker
-from pipeline.model.result import DenominatorUnit, MrdResult, Reason, Status
-from pipeline.model.sample import Assay, Material, Sample, Sex, is_identifier, looks_personal
+from pipeline.model.result import WHOLE_CLONE, DenominatorUnit, MrdResult, Reason, Status
+from pipeline.model.sample import Assay, Material, Role, Sample, Sex, is_identifier, looks_personal
 from pipeline.model.units import format_fraction, per_million
 
 __all__ = [
+    "WHOLE_CLONE",
     "Assay",
     "DenominatorUnit",
     "GateCount",
@@ -14,6 +15,7 @@ __all__ = [
     "Material",
     "MrdResult",
     "Reason",
+    "Role",
     "Sample",
     "Sex",
     "Status",

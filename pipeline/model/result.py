@@ -14,7 +14,10 @@ from enum import StrEnum
 
 from pipeline.model.sample import Assay, Material, is_identifier
 
-__all__ = ["DenominatorUnit", "MrdResult", "Reason", "Status"]
+__all__ = ["WHOLE_CLONE", "DenominatorUnit", "MrdResult", "Reason", "Status"]
+
+WHOLE_CLONE = "clone"
+"""``target_id`` of the result of all markers of a patient together; it stands for the sample."""
 
 
 class Status(StrEnum):

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["Assay", "Material", "Sample", "Sex", "is_identifier", "looks_personal"]
+__all__ = ["Assay", "Material", "Role", "Sample", "Sex", "is_identifier", "looks_personal"]
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
@@ -49,13 +49,26 @@ class Sex(StrEnum):
     MALE = "M"
 
 
+class Role(StrEnum):
+    """What a sample is there for: a patient's result, or to judge the run it was sequenced in.
+
+    A negative control holds no DNA, or DNA without rearrangements; a polyclonal one the B cells
+    of a healthy person or of several.
+    """
+
+    PATIENT = "patient"
+    NEGATIVE = "negative_control"
+    POLYCLONAL = "polyclonal_control"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One row of the sample sheet: one sample of one assay.
 
     ``cells`` counts nucleated cells put into the assay, ``dna_ng`` nanograms of DNA.
     ``files`` are mates or tubes, in order; ``sha256`` holds what the sheet states of
-    them (empty text where it states nothing).
+    them (empty text where it states nothing). Of a control ``patient_id`` is its own name;
+    it has no result.
     """
 
     study_id: str
@@ -72,6 +85,7 @@ class Sample:
     dna_ng: float | None = None
     spike_ins: Path | None = None
     sex: Sex | None = None
+    role: Role = Role.PATIENT
     line: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +96,11 @@ class Sample:
             raise ValueError("a sample needs at least one file")
         if self.cells is not None and self.cells < 1:
             raise ValueError("cells must be at least 1")
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it judges a run and is no patient's."""
+        return self.role is not Role.PATIENT
 
     @property
     def method(self) -> str:

@@ -94,6 +94,7 @@ def test_every_method_and_parameter_has_its_row(tmp_path):
     expected = {
         *lines,
         *(("bland_altman", p) for p in (*limits, "fraction_dropped")),
+        *(("bland_altman_repeated", p) for p in (*limits[:4], "fraction_dropped")),
         ("lin_ccc", "ccc"), ("lin_ccc", "fraction_dropped"), ("akritas_theil_sen", "tau_b"),
         ("censored_mle", "rho"), ("censored_mle", "bias_log10"), ("censored_mle", "ccc"),
     }  # fmt: skip
