@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.detection import Call
 from pipeline.formats.records import to_json
+from pipeline.report.comparison import compared_methods
 from pipeline.report.data import ReportData
 from pipeline.report.matrix import matrix
 from pipeline.report.patient import method_versions, result_json
@@ -27,6 +28,7 @@ def cohort_page(data: ReportData, rows: Sequence[ResultRow], wording: Wording) -
         "first_rows": FIRST_ROWS,
         "parts": [part for part in (rows[:FIRST_ROWS], rows[FIRST_ROWS:]) if part],
         "samples": _samples(rows),
+        "compared": compared_methods(data, wording),
         "tallies": [_tally(rows, style) for _, style in methods],
         "matrix": matrix(rows, data) if rows else None,
         "methods": [style for _, style in methods],
@@ -51,6 +53,7 @@ def cohort_json(data: ReportData, rows: Sequence[ResultRow]) -> dict[str, Any]:
         "timepoints": [to_json(t) for t in data.timepoints],
         "thresholds": list(data.thresholds),
         "results": [result_json(r) for r in rows],
+        "comparisons": [to_json(c) for c in data.comparisons],
         "provenance": to_json(data.provenance),
         "notes": list(data.notes),
         "patient_notes": [to_json(n) for n in data.patient_notes],

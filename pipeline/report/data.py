@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipeline.concordance import ComparisonRow, PairRow
 from pipeline.model import GateCount, Marker, MrdResult, is_identifier
 
 __all__ = ["InputFile", "PatientNote", "Provenance", "ReportData", "TimepointLabel"]
@@ -55,7 +56,8 @@ class ReportData:
     after them. ``thresholds`` are fractions in (0, 1), the first is the headline's.
     ``notes`` are shown as a banner on the cohort page (a patient's page only says that
     there are some, as they may name other patients), ``patient_notes`` on both.
-    ``unverified`` names defaults in use that no published number confirms.
+    ``unverified`` names defaults in use that no published number confirms. ``comparisons``
+    and ``pairs`` are of every two methods of the batch.
 
     Raises
     ------
@@ -71,6 +73,8 @@ class ReportData:
     results: tuple[MrdResult, ...]
     markers: tuple[Marker, ...] = ()
     gates: tuple[GateCount, ...] = ()
+    comparisons: tuple[ComparisonRow, ...] = ()
+    pairs: tuple[PairRow, ...] = ()
     provenance: Provenance
     notes: tuple[str, ...] = ()
     patient_notes: tuple[PatientNote, ...] = ()

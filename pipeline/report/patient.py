@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.formats.records import to_json
 from pipeline.model import GateCount, Marker
+from pipeline.report.comparison import compared_pairs
 from pipeline.report.data import ReportData
 from pipeline.report.rows import ResultRow
 from pipeline.report.timeline import timeline
@@ -26,6 +27,7 @@ def patient_page(
         "figure": figure,
         "absent": [m.row for m in figure.marks if m.kind == "absent"] if figure else [],
         "one_scale": {r.result.unit for r in rows} == {"fraction_of_nucleated_cells"},
+        "pairs": compared_pairs(data, patient_id, wording),
         "markers": _markers(data, patient_id),
         "tubes": _tubes(data, patient_id),
         "inputs": [f for f in data.provenance.inputs if f.patient_id == patient_id],
@@ -47,6 +49,7 @@ def patient_json(data: ReportData, patient_id: str, rows: Sequence[ResultRow]) -
         "thresholds": list(data.thresholds),
         "latest": [result_json(r) for r in latest(rows)],
         "results": [result_json(r) for r in rows],
+        "pairs": [to_json(p) for p in data.pairs if p.patient_id == patient_id],
         "markers": [{**to_json(m), "share_of_reads": m.share_of_reads} for m in _markers(data, patient_id)],
         "gates": [
             {**to_json(g), "percent_parent": g.percent_parent}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
+from pipeline.concordance import ComparisonRow, PairRow, comparison_rows, comparisons, pair_rows
 from pipeline.formats.atomic import write_json
 from pipeline.formats.digest import damage_shows
 from pipeline.formats.records import write_parquet
@@ -17,7 +18,7 @@ from pipeline.workflow.planned import Plan, Task
 from pipeline.workflow.steps import Phase, step_for
 from pipeline.workflow.task import failure_of, finished, read_output
 
-__all__ = ["Collected", "collect", "write_pages", "write_tables"]
+__all__ = ["Collected", "Compared", "collect", "compare_methods", "write_pages", "write_tables"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,23 @@ class Collected:
     runs: dict[str, dict[str, Any]]
     run_notes: tuple[str, ...]
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What was said of every two methods of a batch, and the pairs it rests on."""
+
+    rows: tuple[ComparisonRow, ...]
+    pairs: tuple[PairRow, ...]
+
+
+def compare_methods(collected: Collected, config: Config) -> Compared:
+    """Compare every two methods that looked at the same samples, at the study's thresholds."""
+    found = comparisons(collected.mrd)
+    return Compared(
+        rows=tuple(row for c in found for row in comparison_rows(c, config.thresholds)),
+        pairs=tuple(row for c in found for row in pair_rows(c, config.thresholds[0])),
+    )
 
 
 def collect(batch: Batch, plan: Plan) -> Collected:
@@ -67,20 +85,21 @@ def collect(batch: Batch, plan: Plan) -> Collected:
     )
 
 
-def write_tables(batch: Batch, collected: Collected) -> tuple[Path, ...]:
+def write_tables(batch: Batch, collected: Collected, compared: Compared) -> tuple[Path, ...]:
     """Write results/*.parquet and a file for each shared run; no log and no time stamp.
 
     So equal work gives equal bytes. Files of runs that are no longer in the plan are removed.
     """
-    tables = {"mrd": (MrdResult, collected.mrd), "markers": (Marker, collected.markers)}
-    paths = [
-        batch.results / "mrd.parquet",
-        batch.results / "markers.parquet",
-        batch.results / "gates.parquet",
-    ]
-    write_parquet(paths[0], *tables["mrd"])
-    write_parquet(paths[1], *tables["markers"])
-    write_parquet(paths[2], GateCount, collected.gates)
+    paths = []
+    for name, kind, records in (
+        ("mrd", MrdResult, collected.mrd),
+        ("markers", Marker, collected.markers),
+        ("gates", GateCount, collected.gates),
+        ("agreement", ComparisonRow, compared.rows),
+        ("pairs", PairRow, compared.pairs),
+    ):
+        paths.append(batch.results / f"{name}.parquet")
+        write_parquet(paths[-1], kind, records)
     for run_id, document in sorted(collected.runs.items()):
         paths.append(batch.run_control(run_id))
         write_json(paths[-1], document)
@@ -90,7 +109,7 @@ def write_tables(batch: Batch, collected: Collected) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected) -> Path:
+def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected, compared: Compared) -> Path:
     """Write the report of what was collected; the path of its first page.
 
     Pages of patients who are no longer in the plan are removed: a report never shows
@@ -108,6 +127,8 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected) 
         results=collected.mrd,
         markers=collected.markers,
         gates=collected.gates,
+        comparisons=compared.rows,
+        pairs=compared.pairs,
         provenance=Provenance(
             version=__version__,
             config_sha256=plan.config_sha256,

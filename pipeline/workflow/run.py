@@ -13,7 +13,7 @@ from pipeline.formats.samplesheet import read_sheet
 from pipeline.model import Sample
 from pipeline.workflow.audit import append_audit, read_audit
 from pipeline.workflow.batch import Batch
-from pipeline.workflow.collect import collect, write_pages, write_tables
+from pipeline.workflow.collect import collect, compare_methods, write_pages, write_tables
 from pipeline.workflow.config import Config, load_config, shipped_panels
 from pipeline.workflow.intake import inspect_inputs
 from pipeline.workflow.local import run_local
@@ -121,8 +121,9 @@ def _run_locked(
     failures = run_local(batch, waiting, jobs=jobs, ended=lambda t, e: say.finished(t.task_id, e))
     say.stage("writing tables and report")
     collected = collect(batch, plan)
-    tables = write_tables(batch, collected)
-    page = write_pages(batch, plan, config, collected)
+    compared = compare_methods(collected, config)
+    tables = write_tables(batch, collected, compared)
+    page = write_pages(batch, plan, config, collected, compared)
     append_audit(
         batch.audit,
         "run",
@@ -157,8 +158,9 @@ def write_report_of(folder: Path) -> Path:
     config = load_config(plan.config_path)
     with batch.locked():
         collected = collect(batch, plan)
-        write_tables(batch, collected)
-        return write_pages(batch, plan, config, collected)
+        compared = compare_methods(collected, config)
+        write_tables(batch, collected, compared)
+        return write_pages(batch, plan, config, collected, compared)
 
 
 def _waiting(batch: Batch, plan: Plan) -> list[Task]:
