@@ -7,7 +7,7 @@ import typer
 
 from pipeline.errors import UsageError
 
-__all__ = ["report", "run", "status", "step", "why"]
+__all__ = ["report", "run", "status", "step", "verify", "why"]
 
 BatchFolder = Annotated[Path, typer.Argument(metavar="BATCH", help="Folder that `nadir run --out` made.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
@@ -84,6 +84,24 @@ def why(
 
     for line in reasons(batch, task):
         typer.echo(line)
+
+
+def verify(batch: BatchFolder, json_output: Json = False) -> None:
+    """Find every changed, missing or added byte of results, records, pages and audit trail."""
+    from pipeline.errors import GateFailed
+    from pipeline.formats.atomic import canonical_json
+    from pipeline.formats.records import to_json
+    from pipeline.workflow.verify import verify_batch
+
+    found = verify_batch(batch)
+    if json_output:
+        typer.echo(canonical_json(to_json(found)), nl=False)
+    else:
+        for line in found.findings:
+            typer.echo(line)
+        typer.echo(f"{found.files} files, {found.entries} audit entries; last {found.chain_sha256}", err=True)
+    if found.findings:
+        raise GateFailed(f"{len(found.findings)} findings: this batch is not what its last run left")
 
 
 def step(

@@ -12,12 +12,13 @@ import typer
 from mrd_flow.cli import app as flow
 from mrd_ngs.cli import app as ngs
 from pipeline import __version__
-from pipeline.cli.batch import report, run, status, step, why
+from pipeline.cli.batch import report, run, status, step, verify, why
 from pipeline.cli.check import check
 from pipeline.cli.clinical import app as clinical
 from pipeline.cli.concordance import app as concordance
 from pipeline.cli.demo import demo
 from pipeline.cli.detection import app as detection
+from pipeline.cli.tables import export, query
 from pipeline.errors import NadirError, SheetRefused, printable
 
 __all__ = ["app", "main"]
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, check, run, status, why, step, report):
+for command in (demo, check, run, status, why, verify, step, report, query, export):
     app.command()(command)
 app.add_typer(ngs, name="ngs")
 app.add_typer(flow, name="flow")

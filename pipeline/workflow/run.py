@@ -8,7 +8,6 @@ from typing import Protocol
 
 from pipeline.errors import Interrupted
 from pipeline.formats.atomic import sweep_temporaries
-from pipeline.formats.digest import sha256_file
 from pipeline.formats.samplesheet import read_sheet
 from pipeline.model import Sample
 from pipeline.workflow.audit import append_audit, read_audit
@@ -20,6 +19,7 @@ from pipeline.workflow.local import run_local
 from pipeline.workflow.plan import make_plan, runnable
 from pipeline.workflow.planned import Plan, Task, read_plan, write_plan
 from pipeline.workflow.task import finished
+from pipeline.workflow.verify import digests_of
 
 __all__ = ["Progress", "RunSummary", "Silent", "default_jobs", "run_batch", "write_report_of"]
 
@@ -122,7 +122,7 @@ def _run_locked(
     say.stage("writing tables and report")
     collected = collect(batch, plan)
     compared = compare_methods(collected, config)
-    tables = write_tables(batch, collected, compared)
+    write_tables(batch, collected, compared)
     page = write_pages(batch, plan, config, collected, compared)
     append_audit(
         batch.audit,
@@ -132,7 +132,7 @@ def _run_locked(
             "tasks": len(plan.tasks),
             "skipped": len(plan.tasks) - len(waiting),
             "failed": sorted(failures),
-            "results": {p.relative_to(batch.results).as_posix(): sha256_file(p) for p in tables},
+            "files": digests_of(batch),
         },
     )
     return RunSummary(
@@ -160,7 +160,9 @@ def write_report_of(folder: Path) -> Path:
         collected = collect(batch, plan)
         compared = compare_methods(collected, config)
         write_tables(batch, collected, compared)
-        return write_pages(batch, plan, config, collected, compared)
+        page = write_pages(batch, plan, config, collected, compared)
+        append_audit(batch.audit, "report", {"plan": plan.fingerprint, "files": digests_of(batch)})
+        return page
 
 
 def _waiting(batch: Batch, plan: Plan) -> list[Task]:

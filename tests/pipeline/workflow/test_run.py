@@ -56,6 +56,8 @@ def test_run_leaves_the_documented_files(done):
         "mrd.parquet",
         "markers.parquet",
         "gates.parquet",
+        "agreement.parquet",
+        "pairs.parquet",
     }
     assert {p.name for p in (done / "report" / "patients").iterdir()} == {
         f"{p}.{kind}" for p in ("P01", "P02") for kind in ("html", "json")
