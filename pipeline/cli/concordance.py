@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.concordance_variants import variants
 from pipeline.errors import InputRefused, Problem, SheetRefused, UsageError
 from pipeline.formats.csv_table import number_cell, write_csv
 
@@ -20,6 +21,8 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Compare two methods on the same samples: values, and readings at a threshold.", no_args_is_help=True
 )
+
+app.command()(variants)
 
 _PAIRS_MIN = 10
 _COLUMNS = ("method", "parameter", "estimate", "ci_low", "ci_high", "n", "reason")
