@@ -20,17 +20,17 @@ cannot say is empty. Where the schema leaves a choice:
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrd_ngs.annotation import Annotations, annotate_codes, encode
 from mrd_ngs.annotation_tables import Segment, germline_tables
+from mrd_ngs.cyclic_garbage import cycles_ignored
 from mrd_ngs.germline import GermlineSet
 from pipeline.formats.atomic import replacing
 
@@ -110,13 +110,16 @@ def write_airr(
 
     Notes
     -----
+    A compressed table is gzip of many members, one a batch, so that threads compress too.
     Memory does not grow with the number of reads: 215 MB in all on one thread and 240 MB on two,
     measured with 120,000 reads of 230 bases.
     """
     counts = np.zeros(3, dtype=np.int64)
-    with replacing(path) as temporary, _output(temporary, path.suffix == ".gz") as file:
-        file.write(("\t".join(COLUMNS) + "\n").encode())
-        for text, count in _in_order(_batches(reads), germline, threads):
+    packed = path.suffix == ".gz"
+    head = ("\t".join(COLUMNS) + "\n").encode()
+    with cycles_ignored(), replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(_packed(head) if packed else head)
+        for text, count in _in_order(_batches(reads), germline, threads, packed=packed):
             file.write(text)
             counts += count
     return AnnotationCount(reads=int(counts[0]), rearrangements=int(counts[1]), junctions=int(counts[2]))
@@ -139,7 +142,7 @@ def airr_frame(reads: Iterable[tuple[str, bytes]], germline: GermlineSet) -> "pd
     """
     import pandas as pd
 
-    text = b"".join(text for text, _ in _in_order(_batches(reads), germline, 1))
+    text = b"".join(text for text, _ in _in_order(_batches(reads), germline, 1, packed=False))
     frame = pd.read_csv(
         io.BytesIO(("\t".join(COLUMNS) + "\n").encode() + text),
         sep="\t",
@@ -159,7 +162,7 @@ def airr_lines(found: Annotations, ids: Sequence[str], germline: GermlineSet) ->
     from mrd_ngs.airr_kernels import write_rows
 
     names = _text_table(germline)
-    blob, offsets = _joined([name.encode() for name in ids])
+    blob, offsets = _joined([name.replace("\t", " ").encode() for name in ids])
     tables = germline_tables(germline)
     longest_calls = sum(int(np.diff(o).max(initial=0) + 1) for _, o in (names.v, names.d, names.j)) * 64
     room = len(blob) + 40 * len(found.codes) + len(found) * (2_000 + longest_calls)
@@ -212,7 +215,7 @@ def _joined(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64
 
 
 _Batch = tuple[list[str], list[bytes]]
-_Lines = tuple[memoryview, NDArray[np.int64]]  # of the table; reads, rearrangements, junctions
+_Lines = tuple[memoryview | bytes, NDArray[np.int64]]  # of the table; reads, rearrangements, junctions
 
 
 def _batches(reads: Iterable[tuple[str, bytes]]) -> Iterator[_Batch]:
@@ -230,11 +233,13 @@ def _batches(reads: Iterable[tuple[str, bytes]]) -> Iterator[_Batch]:
         yield ids, sequences
 
 
-def _in_order(batches: Iterator[_Batch], germline: GermlineSet, threads: int) -> Iterator[_Lines]:
+def _in_order(
+    batches: Iterator[_Batch], germline: GermlineSet, threads: int, *, packed: bool
+) -> Iterator[_Lines]:
     """Annotated batches in the order they came; at most two per thread are under way."""
     if threads <= 1:
         for batch in batches:
-            yield _annotated(batch, germline)
+            yield _annotated(batch, germline, packed)
         return
     from collections import deque
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -242,30 +247,29 @@ def _in_order(batches: Iterator[_Batch], germline: GermlineSet, threads: int) ->
     under_way: deque[Future[_Lines]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for batch in batches:
-            under_way.append(pool.submit(_annotated, batch, germline))
+            under_way.append(pool.submit(_annotated, batch, germline, packed))
             if len(under_way) >= 2 * threads:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
 
 
-def _annotated(batch: _Batch, germline: GermlineSet) -> _Lines:
+def _annotated(batch: _Batch, germline: GermlineSet, packed: bool) -> _Lines:
     from mrd_ngs.annotate_kernels import JUNCTION_START, KIND, NONE
 
     ids, sequences = batch
     found = annotate_codes(*encode(sequences), germline)
     kinds, junctions = found.rows[:, KIND], found.rows[:, JUNCTION_START]
     count = np.array([len(ids), np.count_nonzero(kinds != NONE), np.count_nonzero(junctions >= 0)])
-    return airr_lines(found, ids, germline), count
+    lines = airr_lines(found, ids, germline)
+    return _packed(lines) if packed and len(lines) else lines, count
 
 
-@contextmanager
-def _output(path: Path, compress: bool) -> Iterator[IO[bytes]]:
+def _packed(text: bytes | memoryview) -> bytes:
+    """One member of a gzip file, without a name and time of its own."""
     import gzip
 
-    with path.open("wb") as file:
-        if not compress:
-            yield file
-            return
-        with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=4, mtime=0) as packed:
-            yield packed  # type: ignore[misc]
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=4, mtime=0) as member:
+        member.write(text)
+    return buffer.getvalue()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mrd_ngs.germline import LOCI, Gene, GermlineSet
 
-__all__ = ["CODE_OF_BYTE", "GermlineTables", "Segment", "WordTable", "germline_tables"]
+__all__ = ["CODE_OF_BYTE", "GermlineTables", "Segment", "WordTable", "germline_tables", "word_table"]
 
 CODE_OF_BYTE = np.full(256, 4, dtype=np.uint8)
 for _code, _letters in enumerate((b"Aa", b"Cc", b"Gg", b"TtUu")):
@@ -68,7 +68,11 @@ def germline_tables(germline: GermlineSet) -> GermlineTables:
     j = _segment(germline.j, kde, kernels.J_WORDS, kernels.TRP_AT, kernels.J_K)
     d = _segment([_as_gene(*diversity) for diversity in germline.d], None, 0, 0, kernels.D_K)
     return GermlineTables(
-        v=v, d=d, j=j, kde_words=_words([kde], kernels.E_K), intron_words=_words([intron], kernels.E_K)
+        v=v,
+        d=d,
+        j=j,
+        kde_words=word_table([kde], kernels.E_K),
+        intron_words=word_table([intron], kernels.E_K),
     )
 
 
@@ -92,7 +96,7 @@ def _segment(genes: Sequence[Gene], element: Gene | None, words: int, anchor_at:
         table=table,
         bits=_frames(placed, words, anchor_at),
         loci=np.array([sum(x < locus for x in loci) for locus in (*LOCI, "IGZ")], dtype=np.int64),
-        words=_words(placed, k, each_owner=words == 0),
+        words=word_table(placed, k, each_owner=words == 0),
     )
 
 
@@ -119,7 +123,7 @@ def _frames(genes: Sequence[Gene], words: int, anchor_at: int) -> NDArray[np.uin
     return np.ascontiguousarray(np.stack(packed))
 
 
-def _words(genes: Sequence[Gene], k: int, *, each_owner: bool = False) -> WordTable:
+def word_table(genes: Sequence[Gene], k: int, *, each_owner: bool = False) -> WordTable:
     """Index of all words; a place is kept once, or once for each allele that has it there."""
     words, places, owners = (
         [np.zeros(0, dtype=np.int64)],

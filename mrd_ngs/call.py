@@ -7,7 +7,6 @@ from mrd_ngs.denoise import substitution_rate
 from mrd_ngs.denominator import nucleated_cells
 from mrd_ngs.drift import Baseline, Surroundings, look_around, surroundings
 from mrd_ngs.evidence import Library
-from mrd_ngs.index_clone import index_markers
 from mrd_ngs.joint import Observation, estimate_clone
 from mrd_ngs.settings import NgsSettings
 from mrd_ngs.statement import (
@@ -247,6 +246,8 @@ def first_with_marker(
         Of the first library that has a clone to follow, marrow before other materials; of the
         first of all where none has.
     """
+    from mrd_ngs.index_clone import index_markers  # and the marker rules, which a given marker does not need
+
     ranked = sorted(
         baselines, key=lambda b: (b.sample.material is not Material.BONE_MARROW, *library_order(b))
     )

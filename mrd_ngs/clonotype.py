@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mrd_ngs.cyclic_garbage import cycles_ignored
 from mrd_ngs.denoise import fold_errors, substitution_rate
 from mrd_ngs.denominator import nucleated_cells
 from mrd_ngs.evidence import Library, ReadFate, reverse_complement
-from mrd_ngs.germline import load_germline
+from mrd_ngs.germline import germline_of
+from mrd_ngs.poor_bases import BaseQuality, PoorReads
 from mrd_ngs.rearranged_reads import Rearranged, RearrangedReads, find_rearranged
 from mrd_ngs.settings import NgsSettings
 from pipeline.formats.atomic import write_bytes
@@ -106,7 +108,7 @@ def find_clonotypes(library: Library, settings: NgsSettings) -> Repertoire:
     library
         Any sample.
     settings
-        Denoising.
+        Denoising, and the germline to annotate with.
 
     Returns
     -------
@@ -122,15 +124,17 @@ def find_clonotypes(library: Library, settings: NgsSettings) -> Repertoire:
     errors back. Reads cut inside the junction, or behind V, are counted in ``fates``, not clones;
     a DJ or Kde read cut short is a clone of its own.
     """
-    annotated = find_rearranged(library.reads, load_germline())
-    roots = _denoised(annotated.found, library, settings)
-    by_core: dict[tuple[str, str, bytes], list[Rearranged]] = {}
-    for one in annotated.found:  # most abundant first
-        by_core.setdefault(roots[one.key], []).append(one)
-    clones = [clone for reads in by_core.values() for clone in _split_by_genes(reads, library)]
-    clones.sort(key=lambda c: (-c.reads, c.first.key, c.v_gene, c.j_gene))
+    with cycles_ignored():
+        annotated = find_rearranged(library.reads, germline_of(settings))
+        roots = _denoised(annotated.found, library, settings)
+        by_core: dict[tuple[str, str, bytes], list[Rearranged]] = {}
+        for one in annotated.found:  # most abundant first
+            by_core.setdefault(roots[one.key], []).append(one)
+        clones = [clone for reads in by_core.values() for clone in _split_by_genes(reads, library)]
+        clones.sort(key=lambda c: (-c.reads, c.first.key, c.v_gene, c.j_gene))
+        clonotypes = tuple(_rows(clones, library, annotated))
     fates = tuple(ReadFate(fate=fate, reads=reads) for fate, reads in annotated.fates.items())
-    return Repertoire(clonotypes=tuple(_rows(clones, library, annotated)), fates=fates)
+    return Repertoire(clonotypes=clonotypes, fates=fates)
 
 
 def write_clonotypes(path: Path, clonotypes: Sequence[Clonotype]) -> None:
@@ -159,8 +163,13 @@ def _denoised(
 ) -> dict[tuple[str, str, bytes], tuple[str, str, bytes]]:
     """The key of the core that each core is folded into, within its locus and kind."""
     counts: dict[tuple[str, str], Counter[bytes]] = {}
+    poor: dict[tuple[str, str, bytes], PoorReads] = {}
     for one in found:
         counts.setdefault((one.locus, one.kind), Counter())[one.core] += one.reads
+        shares = library.reads.poor_shares(one.rank, turned=one.rev_comp)
+        if shares is not None:
+            part = shares[one.start : one.start + len(one.core)]
+            poor.setdefault(one.key, PoorReads()).add(one.reads, part)
     error_rate = substitution_rate(library, settings)
     roots: dict[tuple[str, str, bytes], tuple[str, str, bytes]] = {}
     for (locus, kind), cores in counts.items():
@@ -171,6 +180,11 @@ def _denoised(
             error_rate=error_rate,
             safety=settings.denoise_safety,
             alpha=settings.denoise_alpha,
+            quality=BaseQuality.of(
+                library.reads,
+                [poor.get((locus, kind, core), PoorReads()) for core in ordered],
+                error_rate,
+            ),
         )
         for core, parent in zip(ordered, folding.parent.tolist(), strict=True):
             roots[locus, kind, core] = (locus, kind, ordered[parent])

@@ -3,7 +3,8 @@
 Reading a sequence N times at an error rate e a base makes N e/3 copies of each of its
 neighbours at one mismatch. A neighbour with no more reads than that, give or take
 chance, is folded into its parent; one with more is another cell's sequence and stays
-apart, however near it lies.
+apart, however near it lies. Where qualities are known, the reads in which the base that
+differs is a good one decide: errors are rare among them, true neighbours are not.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrd_ngs.evidence import Library
+from mrd_ngs.poor_bases import BaseQuality
 from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import calibrate
 
@@ -20,6 +22,9 @@ __all__ = ["Folding", "fold_errors", "substitution_rate"]
 
 _BASES = b"ACGT"
 _ROWS_AT_ONCE = 50_000  # bounds the memory of one comparison
+
+
+_MOSTLY_POOR = 0.5  # above this share of poor reads in the parent, what good ones are left decides nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,7 +55,7 @@ def fold_errors(
     error_rate: float,
     safety: float,
     alpha: float,
-    base_errors: Sequence[NDArray[np.float64]] | None = None,
+    quality: BaseQuality | None = None,
 ) -> Folding:
     """Fold error satellites into their parents.
 
@@ -67,10 +72,11 @@ def fold_errors(
     alpha
         Accepted probability that any error at all passes for a true sequence; it is
         divided by the number of sequences tested (Bonferroni).
-    base_errors
-        Of each sequence, the mean probability of error of its bases by their quality, shape
-        (length,). Reads of a base that is probably wrong do not speak for a neighbour: its
-        count is weighed by one less that probability, where it differs from its parent.
+    quality
+        Of the bases of each sequence. Then a sequence at one mismatch is judged by its reads with a
+        good base there, against errors at good bases; but where more than half of its parent's reads
+        have a poor one, or nothing is known of either, by all reads, against errors at bases of both
+        kinds.
 
     Returns
     -------
@@ -100,20 +106,63 @@ def fold_errors(
     if len(sequences) != len(counts):
         raise ValueError(f"{len(sequences)} sequences and {len(counts)} counts")
     order = sorted(range(len(sequences)), key=lambda i: (-int(counts[i]), sequences[i]))
-    per_base = min(1.0, safety * error_rate / 3)
-    expected = np.zeros(len(sequences))
+    errors = _ErrorRates.of(error_rate, quality, safety)
+    expected, at_good_bases = np.zeros(len(sequences)), np.zeros(len(sequences))
     nearest = np.full(len(sequences), -1, dtype=np.int64)  # the most abundant neighbour
     place = np.full(len(sequences), -1, dtype=np.int64)  # where it differs, at one mismatch
     for parent, child, position in _pairs(sequences, counts, order, safety * error_rate):
-        expected[child] += counts[parent] * (per_base if position >= 0 else per_base**2)
+        good, poor = errors.a_read(parent, position)
+        expected[child] += counts[parent] * (good + poor)
+        at_good_bases[child] += counts[parent] * good
         if nearest[child] < 0 or (position >= 0 > place[child]):
             nearest[child], place[child] = parent, position
     weighed = counts.astype(np.float64)
-    if base_errors is not None:
+    against = expected.copy()
+    if quality is not None:
         for child in np.flatnonzero(place >= 0).tolist():
-            weighed[child] *= 1 - float(base_errors[child][place[child]])
-    explained = (nearest >= 0) & _reachable(weighed, expected, alpha)
+            own, parents = quality.poor_shares[child], quality.poor_shares[nearest[child]]
+            if own is not None and parents is not None and parents[place[child]] <= _MOSTLY_POOR:
+                weighed[child] *= 1 - float(own[place[child]])
+                against[child] = at_good_bases[child]
+    explained = (nearest >= 0) & _reachable(weighed, against, alpha)
     return _folded(counts, order, nearest, explained, expected)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _ErrorRates:
+    """Errors a base to one of the three others, with the safety factor."""
+
+    poor_shares: Sequence[NDArray[np.floating] | None] | None
+    any_base: float
+    good_base: float
+    poor_base: float
+
+    @classmethod
+    def of(cls, error_rate: float, quality: BaseQuality | None, safety: float) -> "_ErrorRates":
+        rates = (error_rate, error_rate, error_rate)
+        if quality is not None:
+            rates = (error_rate, quality.good_error_rate, quality.poor_error_rate)
+        any_base, good_base, poor_base = (min(1.0, safety * rate / 3) for rate in rates)
+        return cls(
+            poor_shares=None if quality is None else quality.poor_shares,
+            any_base=any_base,
+            good_base=good_base,
+            poor_base=poor_base,
+        )
+
+    def a_read(self, parent: int, position: int) -> tuple[float, float]:
+        """Errors that make one read of a parent its neighbour: at good bases, and at poor ones.
+
+        ``position`` is where they differ; -1 at two mismatches, which like those of a parent of which
+        nothing is known all count as good.
+        """
+        if position < 0:
+            return self.any_base**2, 0.0
+        shares = None if self.poor_shares is None else self.poor_shares[parent]
+        if shares is None:
+            return self.any_base, 0.0
+        poor = float(shares[position])
+        return (1 - poor) * self.good_base, poor * self.poor_base
 
 
 def substitution_rate(library: Library, settings: NgsSettings) -> float:

@@ -7,7 +7,7 @@ tracked sequence alone.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from mrd_ngs.denoise import fold_errors
 from mrd_ngs.evidence import DistinctReads, reverse_complement
+from mrd_ngs.poor_bases import BaseQuality, PoorReads
 from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration
 from mrd_ngs.window import exact_reads, window_mismatches
@@ -104,6 +105,7 @@ class _Near:
     reads: int
     read: bytes
     start: int
+    poor: PoorReads = field(default_factory=PoorReads)
 
 
 def look_around(
@@ -141,7 +143,8 @@ def look_around(
     Notes
     -----
     Windows that errors of more abundant ones explain are folded into them
-    (`mrd_ngs.denoise.fold_errors`). What remains, with at least ``min_reads`` and as much as
+    (`mrd_ngs.denoise.fold_errors`), by the qualities of their bases where ``reads`` know them.
+    What remains, with at least ``min_reads`` and as much as
     two templates, is a variant. One whose read beyond the window differs from the clone's in
     more than 3 % of the bases is another cell's sequence; one that agrees may be a descendant,
     or a cell that is related to the clone but was never part of it. Insertions and
@@ -158,6 +161,7 @@ def look_around(
         error_rate=error_rate,
         safety=settings.denoise_safety,
         alpha=settings.denoise_alpha,
+        quality=BaseQuality.of(reads, [near[s].poor for s in sequences], error_rate),
     )
     exact = near[window].reads if window in near else 0
     own = 0
@@ -210,14 +214,16 @@ def _near_windows(reads: DistinctReads, window: bytes) -> dict[bytes, _Near]:
     near: dict[bytes, _Near] = {}
     indices, mismatches = window_mismatches(reads, window, max_mismatches=_MISMATCHES_MAX)
     for index, fewest in zip(indices.tolist(), mismatches.tolist(), strict=True):  # most abundant first
-        coding, start = _laid(reads.sequence(index), window, fewest)
+        canonical = reads.sequence(index)
+        coding, start = _laid(canonical, window, fewest)
         sequence, count = coding[start : start + len(window)], int(reads.counts[index])
         if sequence.translate(None, b"ACGT"):
             continue  # a base that was not read is no mutation
-        if sequence in near:
-            near[sequence].reads += count
-        else:
-            near[sequence] = _Near(mismatches=fewest, reads=count, read=coding, start=start)
+        if sequence not in near:
+            near[sequence] = _Near(mismatches=fewest, reads=0, read=coding, start=start)
+        near[sequence].reads += count
+        shares = reads.poor_shares(index, turned=coding != canonical)
+        near[sequence].poor.add(count, None if shares is None else shares[start : start + len(window)])
     return near
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.model import Sample
 
 __all__ = [
+    "BaseQualities",
     "DistinctReads",
     "Library",
     "MateMerging",
@@ -44,19 +46,53 @@ class SpikeIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BaseQualities:
+    """How good the bases of a library's most abundant sequences were read.
+
+    ``poor_shares``, shape (bases,) float32, is the share of a sequence's reads in which a base is
+    poor; it is laid like the front of `DistinctReads.blob`, whose first ``sequences`` it covers.
+    ``good_error`` and ``poor_error`` are the mean probabilities of error of good and of poor bases by
+    their qualities, ``poor_base_share`` is the share of all these bases that is poor.
+    """
+
+    poor_shares: NDArray[np.float32]
+    sequences: int
+    good_error: float
+    poor_error: float
+    poor_base_share: float
+
+    def error_rates(self, error_rate: float) -> tuple[float, float]:
+        """Substitutions a good and a poor base, where all bases have ``error_rate``.
+
+        Errors that the qualities of poor bases do not explain (PCR's, or of qualities that promise too
+        much) are good bases' errors.
+
+        >>> quality = BaseQualities(poor_shares=np.zeros(0, dtype=np.float32), sequences=0,
+        ...                         good_error=0.0002, poor_error=0.01, poor_base_share=0.05)
+        >>> tuple(round(rate, 5) for rate in quality.error_rates(0.001))
+        (0.00053, 0.01)
+        """
+        others = error_rate - self.poor_base_share * self.poor_error
+        good = others / (1 - self.poor_base_share) if self.poor_base_share < 1 else error_rate
+        return min(error_rate, max(self.good_error, good)), max(error_rate, self.poor_error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DistinctReads:
     """Distinct read sequences with their counts, most abundant first, ties by sequence.
 
     A read and its reverse complement are one sequence: the alphabetically smaller of the
     two. ``blob`` holds them joined by newlines, so that one search runs over all;
     ``starts`` and ``ends``, shape (sequences,) int64, are their places in it; ``counts``,
-    shape (sequences,) int64, reads of each.
+    shape (sequences,) int64, reads of each. ``qualities`` are None where nobody looked at them
+    (`mrd_ngs.base_quality`); a subset has none.
     """
 
     blob: bytes
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     counts: NDArray[np.int64]
+    qualities: BaseQualities | None = None
 
     @classmethod
     def from_counts(cls, counts: Mapping[bytes, int]) -> "DistinctReads":
@@ -68,31 +104,43 @@ class DistinctReads:
         """
         merged: dict[bytes, int] = {}
         for sequence, count in counts.items():
-            canonical = min(sequence, reverse_complement(sequence))
+            turned = reverse_complement(sequence)
+            canonical = min(sequence, turned)
             merged[canonical] = merged.get(canonical, 0) + count
-        return cls._joined(sorted(merged.items(), key=lambda item: (-item[1], item[0])))
+        # Sorting is stable, so that the second time leaves ties in the order of the first.
+        ordered = sorted(sorted(merged), key=merged.__getitem__, reverse=True)
+        return cls._joined(ordered, np.array([merged[sequence] for sequence in ordered], dtype=np.int64))
 
     def subset(self, which: NDArray[np.bool_]) -> "DistinctReads":
         """The sequences marked in ``which``, shape (sequences,), in the same order."""
-        return self._joined([(self.sequence(i), int(self.counts[i])) for i in np.flatnonzero(which).tolist()])
+        return self._joined(list(compress(self.sequences(), which.tolist())), self.counts[which])
 
     @classmethod
-    def _joined(cls, ordered: Sequence[tuple[bytes, int]]) -> "DistinctReads":
-        lengths = np.array([len(sequence) for sequence, _ in ordered], dtype=np.int64)
+    def _joined(cls, ordered: Sequence[bytes], counts: NDArray[np.int64]) -> "DistinctReads":
+        lengths = np.array([len(sequence) for sequence in ordered], dtype=np.int64)
         ends = np.cumsum(lengths + 1) - 1
-        return cls(
-            blob=b"\n".join(sequence for sequence, _ in ordered),
-            starts=ends - lengths,
-            ends=ends,
-            counts=np.array([count for _, count in ordered], dtype=np.int64),
-        )
+        return cls(blob=b"\n".join(ordered), starts=ends - lengths, ends=ends, counts=counts)
 
     def __len__(self) -> int:
         return len(self.counts)
 
+    def sequences(self) -> list[bytes]:
+        """All sequences by rank."""
+        return self.blob.split(b"\n") if len(self) else []
+
     def sequence(self, index: int) -> bytes:
         """One sequence by its rank."""
         return self.blob[int(self.starts[index]) : int(self.ends[index])]
+
+    def poor_shares(self, index: int, *, turned: bool = False) -> NDArray[np.float32] | None:
+        """Share of a sequence's reads in which each base is poor; None where that is not known.
+
+        In the order of its bases, or, ``turned``, of those of its reverse complement.
+        """
+        if self.qualities is None or index >= self.qualities.sequences:
+            return None
+        shares = self.qualities.poor_shares[int(self.starts[index]) : int(self.ends[index])]
+        return shares[::-1] if turned else shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

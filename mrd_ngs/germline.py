@@ -7,6 +7,7 @@ genes most like it. The anchor of a J gene is the codon of Trp118 or Phe118, fou
 motif [WF]-G-x-G.
 """
 
+import dataclasses
 import json
 import re
 from collections import Counter
@@ -16,10 +17,21 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from mrd_ngs.settings import NgsSettings
 from pipeline.errors import DamagedFile, InputRefused
 from pipeline.formats.digest import sha256_bytes, sha256_joined
 
-__all__ = ["Diversity", "Element", "Gene", "GermlineSet", "has_cysteine", "load_germline", "reading_frame_of"]
+__all__ = [
+    "Diversity",
+    "Element",
+    "Gene",
+    "GermlineSet",
+    "germline_files",
+    "germline_of",
+    "has_cysteine",
+    "load_germline",
+    "reading_frame_of",
+]
 
 LOCI = ("IGH", "IGK", "IGL")
 CYSTEINE = ("TGT", "TGC")
@@ -142,14 +154,37 @@ def load_germline(folder: Path | None = None) -> GermlineSet:
         return _germline(packaged, version, elements=packaged / _ELEMENTS, like=())
     root = Path(folder)
     elements = root / _ELEMENTS if (root / _ELEMENTS).is_file() else packaged / _ELEMENTS
-    return _germline(root, f"user germline {root.name}", elements=elements, like=load_germline().v)
+    found = _germline(root, "", elements=elements, like=load_germline().v)
+    # Folders may have one name, and change: the digest tells releases apart.
+    return dataclasses.replace(found, version=f"user germline {root.name} ({found.sha256[:8]})")
 
 
 _ELEMENTS = "igk_elements.fasta"
 
 
+def germline_of(settings: NgsSettings) -> GermlineSet:
+    """The germline that a study's run choices name.
+
+    Raises
+    ------
+    InputRefused, DamagedFile
+        As `load_germline`.
+    """
+    return load_germline(Path(settings.germline) if settings.germline else None)
+
+
+def germline_files(folder: Path) -> tuple[Path, ...]:
+    """The files of a folder that `load_germline` reads, by name."""
+    own = folder / _ELEMENTS
+    return tuple(sorted([*_allele_files(folder), *([own] if own.is_file() else [])]))
+
+
+def _allele_files(root: Path) -> list[Path]:
+    return sorted(p for p in root.glob("*") if p.suffix in _SUFFIXES and p.name != _ELEMENTS)
+
+
 def _germline(root: Path, version: str, *, elements: Path, like: Sequence[Gene]) -> GermlineSet:
-    files = sorted(p for p in root.glob("*") if p.suffix in _SUFFIXES and p.name != _ELEMENTS)
+    files = _allele_files(root)
     if not files:
         raise InputRefused(
             "no germline file in the folder", path=root, expected="ighv.fasta, ighd.fasta, ighj.fasta …"

@@ -11,7 +11,7 @@ from mrd_ngs.annotate import annotate_sequences
 from mrd_ngs.denoise import fold_errors, substitution_rate
 from mrd_ngs.denominator import nucleated_cells
 from mrd_ngs.evidence import DistinctReads, Library, reverse_complement
-from mrd_ngs.germline import load_germline
+from mrd_ngs.germline import germline_of
 from mrd_ngs.marker_rules import Figures, MarkerRules, Verdict, rules_of
 from mrd_ngs.rearrangement import Rearrangement
 from mrd_ngs.settings import NgsSettings
@@ -79,8 +79,8 @@ def index_markers(library: Library, settings: NgsSettings) -> tuple[Marker, ...]
     """
     rules = rules_of(settings)
     common, rest = _split(library.reads, settings)
-    annotated = _annotate(library.reads, common)
-    sampled = _annotate(library.reads, rest[:: max(1, len(rest) // settings.tail_sequences)])
+    annotated = _annotate(library.reads, common, settings)
+    sampled = _annotate(library.reads, rest[:: max(1, len(rest) // settings.tail_sequences)], settings)
     tail_reads = int(library.reads.counts[list(rest)].sum()) if rest else 0
     share_of_tail = _locus_shares(sampled)
     least = int(library.reads.counts[common[-1]]) if common else 0
@@ -111,10 +111,10 @@ def _split(reads: DistinctReads, settings: NgsSettings) -> tuple[range, range]:
     return range(common), range(common, len(reads))
 
 
-def _annotate(reads: DistinctReads, ranks: Sequence[int]) -> list[_Group]:
+def _annotate(reads: DistinctReads, ranks: Sequence[int], settings: NgsSettings) -> list[_Group]:
     """The sequences at these ranks that hold a rearrangement, each as a group of its own."""
     sequences = [reads.sequence(rank) for rank in ranks]
-    found = annotate_sequences([s.decode() for s in sequences], load_germline())
+    found = annotate_sequences([s.decode() for s in sequences], germline_of(settings))
     groups = []
     for rank, sequence, rearrangement in zip(ranks, sequences, found, strict=True):
         if rearrangement is not None:
@@ -228,7 +228,7 @@ def _judge(
     rules: MarkerRules,
     settings: NgsSettings,
 ) -> Marker:
-    rearrangement, germline = group.rearrangement, load_germline()
+    rearrangement, germline = group.rearrangement, germline_of(settings)
     start, window = group.window(settings.window_flank_nt, settings.window_min_nt)
     trackable = not window.translate(None, b"ACGT") and len(window) >= settings.window_min_nt
     reads = exact_reads(library.reads, window) if trackable else group.reads

@@ -19,6 +19,7 @@ __all__ = ["Preparation", "umi_of_name", "umi_of_tag"]
 
 _AT_ONCE = 20_000  # reads of a batch: some 20 MB, and little overhead a batch
 _UMI_TAG = "RX:Z:"
+_PHRED_33 = bytes(max(0, letter - 33) for letter in range(256))
 _DUAL = str.maketrans("", "", "+-")  # what stands between the two parts of a dual UMI
 
 
@@ -31,20 +32,22 @@ class Preparation:
         One file of single or merged reads, or two of mates.
     settings
         Mates, primers and adapters, UMIs.
+    with_qualities
+        Whether qualities are wanted where UMIs do not need them.
 
     Raises
     ------
     InputRefused
-        If there are more files, or an inline UMI is to be in second mates that are not there.
+        If there are more files, or a UMI is to be in second mates that are not there.
     """
 
-    def __init__(self, files: Sequence[Path], settings: NgsSettings) -> None:
+    def __init__(self, files: Sequence[Path], settings: NgsSettings, *, with_qualities: bool = False) -> None:
         if len(files) not in (1, 2):
             raise InputRefused(f"{len(files)} read files", expected="one file of reads, or two of mates")
         self._files = files
         self._paired = len(files) == 2
         self._settings = settings
-        if settings.umi_source == "second" and not self._paired:
+        if settings.umi_source in ("second", "both") and not self._paired:
             raise InputRefused(
                 "the UMI is to be read from second mates, and there are none",
                 path=files[0],
@@ -52,6 +55,7 @@ class Preparation:
             )
         self._first, self._second = Trimmer.of(settings, "first"), Trimmer.of(settings, "second")
         self._has_umis = settings.umi_source != "none"
+        self._with_qualities = with_qualities or self._has_umis
         self._trims = bool(
             settings.primers_first
             or settings.primers_second
@@ -69,8 +73,9 @@ class Preparation:
         Yields
         ------
         sequences, qualities, umis : list of bytes
-            In the order of the file. Qualities (Phred, a byte each base) and UMIs are empty
-            lists without UMIs. A sequence may be of any length, also empty.
+            In the order of the file. UMIs are an empty list without UMIs; so are qualities (Phred, a
+            byte each base) where they are not wanted either. A sequence may be of any length, also
+            empty.
 
         Raises
         ------
@@ -90,7 +95,8 @@ class Preparation:
             if self._trims or self._has_umis:
                 yield self._prepared(batch, None)
             else:
-                yield [read.sequence for read in batch], [], []
+                qualities = [r.qualities.translate(_PHRED_33) for r in batch] if self._with_qualities else []
+                yield [read.sequence for read in batch], qualities, []
 
     @property
     def fates(self) -> tuple[ReadFate, ...]:
@@ -119,7 +125,7 @@ class Preparation:
 
     @property
     def _inline(self) -> bool:
-        return self._settings.umi_source in ("first", "second")
+        return self._settings.umi_source in ("first", "second", "both")
 
     def _prepared(
         self, first_reads: Sequence[Read], second_reads: Sequence[Read] | None
@@ -131,15 +137,11 @@ class Preparation:
             else ReadBatch.of([r.sequence for r in second_reads], [r.qualities for r in second_reads])
         )
         umis: list[bytes] = []
-        kept = np.ones(len(first), dtype=np.bool_)
         if self._inline:
-            if second is None or self._settings.umi_source == "first":
-                umis, first, kept = self._take_umis(first)
-            else:
-                umis, second, kept = self._take_umis(second)
+            umis, first, second = self._inline_umis(first, second)
         elif self._has_umis:
             umis, kept = self._named_umis(first_reads)
-        first, second, umis = _select(kept, first, second, umis)
+            first, second, umis = _select(kept, first, second, umis)
         if self._trims:
             first, second, kept = self._trim(first, second)
             first, second, umis = _select(kept, first, second, umis)
@@ -147,7 +149,7 @@ class Preparation:
         if second is not None:
             reads, kept = self._merge(first, second)
             umis = [umi for umi, keep in zip(umis, kept.tolist(), strict=True) if keep] if umis else umis
-        return reads.sequences(), reads.qualities() if self._has_umis else [], umis
+        return reads.sequences(), reads.qualities() if self._with_qualities else [], umis
 
     def _trim(
         self, first: ReadBatch, second: ReadBatch | None
@@ -202,6 +204,24 @@ class Preparation:
             found = [umi_of_name(read.name, settings.umi_delimiter) for read in reads]
         whole = np.array([len(umi) == settings.umi_length_nt for umi in found], dtype=np.bool_)
         return found, self._usable(found, whole)
+
+    def _inline_umis(
+        self, first: ReadBatch, second: ReadBatch | None
+    ) -> tuple[list[bytes], ReadBatch, ReadBatch | None]:
+        """UMIs off one mate, or off both, where a UMI is the first's part and then the second's.
+
+        A pair of which either part cannot be used is lost, for the reason of the first part at fault.
+        """
+        source = self._settings.umi_source
+        umis: list[bytes] = []
+        if second is None or source != "second":
+            umis, first, kept = self._take_umis(first)
+            first, second, umis = _select(kept, first, second, umis)
+        if second is not None and source != "first":
+            behind, second, kept = self._take_umis(second)
+            umis = [one + other for one, other in zip(umis, behind, strict=True)] if umis else behind
+            first, second, umis = _select(kept, first, second, umis)
+        return umis, first, second
 
     def _take_umis(self, reads: ReadBatch) -> tuple[list[bytes], ReadBatch, NDArray[np.bool_]]:
         """The UMI of every read, the reads behind it, and which have it whole."""

@@ -2,20 +2,22 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrd_ngs.annotate import annotate_sequences
+from mrd_ngs.clear_junction import clear_junction
+from mrd_ngs.cyclic_garbage import cycles_ignored
 from mrd_ngs.evidence import DistinctReads, Library, ReadFate, SpikeIn, reverse_complement
-from mrd_ngs.germline import load_germline
+from mrd_ngs.germline import GermlineSet, load_germline
 from mrd_ngs.preparation import Preparation
 from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import parse_spike_ins
 from mrd_ngs.umi import UmiCollector
-from mrd_ngs.window import window_mismatches
+from mrd_ngs.window import fewest_mismatches
 from pipeline.errors import InputRefused
 from pipeline.formats.digest import sha256_file, sha256_joined
 from pipeline.formats.fastq import check_reads
@@ -57,7 +59,8 @@ def read_library(sample: Sample, settings: NgsSettings) -> Library:
     neither, so that the ratio stays. With UMIs clone and spike-ins are counted in molecules alike.
     """
     preparation = Preparation(sample.files, settings)
-    counts, collector, short = _collect(preparation, settings)
+    with cycles_ignored():
+        counts, collector, short = _collect(preparation, settings)
     molecules = None if collector is None else collector.resolve(settings)
     lost = (ReadFate(fate="too_short", reads=short), *preparation.fates)
     if molecules is not None:
@@ -111,18 +114,22 @@ def read_spike_ins(path: Path) -> tuple[SpikeIn, ...]:
     SheetRefused, InputRefused
         If the sheet cannot be used.
     """
-    spike_ins = _read_sheet(path)
-    found = annotate_sequences([s.sequence.decode() for s in spike_ins], load_germline())
-    return tuple(
-        spike_in
-        if rearrangement is None or not rearrangement.junction
-        else dataclasses.replace(
-            spike_in,
-            sequence=reverse_complement(spike_in.sequence) if rearrangement.rev_comp else spike_in.sequence,
-            centre=(rearrangement.junction_start + rearrangement.junction_end) // 2,
-        )
-        for spike_in, rearrangement in zip(spike_ins, found, strict=True)
-    )
+    return tuple(_centred(_read_sheet(path), load_germline()))
+
+
+def _centred(spike_ins: Sequence[SpikeIn], germline: GermlineSet) -> Iterator[SpikeIn]:
+    """Spike-ins on the coding strand, centred on the junction where there is one."""
+    clear = [clear_junction(spike_in.sequence, germline) for spike_in in spike_ins]
+    unclear = [s.sequence.decode() for s, found in zip(spike_ins, clear, strict=True) if found is None]
+    others = iter(annotate_sequences(unclear, germline) if unclear else [])
+    for spike_in, found in zip(spike_ins, clear, strict=True):
+        sequence, centre = spike_in.sequence, spike_in.centre
+        if found is not None:
+            sequence, centre = found.coding, (found.start + found.end) // 2
+        elif (rearrangement := next(others)) is not None and rearrangement.junction:
+            sequence = reverse_complement(sequence) if rearrangement.rev_comp else sequence
+            centre = (rearrangement.junction_start + rearrangement.junction_end) // 2
+        yield dataclasses.replace(spike_in, sequence=sequence, centre=centre)
 
 
 def _read_sheet(path: Path) -> tuple[SpikeIn, ...]:
@@ -181,11 +188,8 @@ def _sort_out(
     reads: DistinctReads, spike_ins: Sequence[SpikeIn], settings: NgsSettings
 ) -> dict[str, NDArray[np.bool_]]:
     """Which sequences are of which kind; every one is of one."""
-    fewest = np.full(len(reads), _SPIKE_IN_MISMATCHES + 1, dtype=np.int64)
-    for spike_in in spike_ins:
-        window = spike_in.window(settings.spike_in_window_nt)
-        indices, mismatches = window_mismatches(reads, window, max_mismatches=_SPIKE_IN_MISMATCHES)
-        fewest[indices] = np.minimum(fewest[indices], mismatches)
+    windows = [spike_in.window(settings.spike_in_window_nt) for spike_in in spike_ins]
+    fewest = fewest_mismatches(reads, windows, max_mismatches=_SPIKE_IN_MISMATCHES)
     exact, near = fewest == 0, (fewest > 0) & (fewest <= _SPIKE_IN_MISMATCHES)
     ambiguous = ~exact & ~near & _holds_n(reads)
     kept = ~exact & ~near & ~ambiguous

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from statistics import median
 
 from mrd_ngs.hop_rate import HopRate, estimate_hop_rate, fixed_hop_rate
-from mrd_ngs.run_tally import Role, Tally, donor_reads, is_shared, tally
+from mrd_ngs.run_tally import Tally, donor_reads, is_shared, tally
 from mrd_ngs.run_verdict import Finding, MarkerFinding, SampleVerdict, hopped_reads, judge_sample
 from mrd_ngs.settings import NgsSettings
 from pipeline.detection import decision_count_above_background
-from pipeline.model import Marker
+from pipeline.model import Marker, Role
 
 __all__ = [
     "Finding",
     "HopRate",
     "MarkerFinding",
-    "Role",
     "RunControl",
     "SampleVerdict",
     "Tally",

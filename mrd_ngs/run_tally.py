@@ -2,22 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from mrd_ngs.clonotype import find_clonotypes
 from mrd_ngs.evidence import Library
 from mrd_ngs.settings import NgsSettings
 from mrd_ngs.track import track_marker
-from pipeline.model import Marker
+from pipeline.model import Marker, Role
 
-__all__ = ["Role", "Tally", "donor_reads", "is_shared", "tally"]
+__all__ = ["LocusTally", "Tally", "donor_reads", "is_shared", "tally"]
 
 
-class Role(StrEnum):
-    """What a sample of a run is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocusTally:
+    """Clones with a junction of one locus, their reads, and those of the largest."""
 
-    PATIENT = "patient"
-    NEGATIVE = "negative_control"
-    POLYCLONAL = "polyclonal_control"
+    locus: str
+    clones: int
+    reads: int
+    largest_reads: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +28,16 @@ class Tally:
 
     ``marker_reads`` and ``look_alike_reads`` (expected from errors of near sequences) are in
     the order of the run's markers. ``kept_reads`` are all but spike-ins and short
-    ones; ``top_sequence_reads`` those of the most abundant sequence among them.
+    ones. ``loci`` are those of a polyclonal control; nobody looks at them in another sample.
     """
 
     patient_id: str
     role: Role
     input_sha256: str
     kept_reads: int
-    top_sequence_reads: int
     marker_reads: tuple[int, ...]
     look_alike_reads: tuple[float, ...]
+    loci: tuple[LocusTally, ...] = ()
 
 
 def tally(library: Library, role: Role, markers: Sequence[Marker], settings: NgsSettings) -> Tally:
@@ -53,15 +55,27 @@ def tally(library: Library, role: Role, markers: Sequence[Marker], settings: Ngs
         Run choices.
     """
     tracks = [track_marker(library, marker, settings) for marker in markers]
-    counts = library.reads.counts
     return Tally(
         patient_id=library.sample.patient_id if role is Role.PATIENT else "",
         role=role,
         input_sha256=library.input_sha256,
-        kept_reads=int(counts.sum()),
-        top_sequence_reads=int(counts.max()) if len(counts) else 0,
+        kept_reads=int(library.reads.counts.sum()),
         marker_reads=tuple(track.window.exact for track in tracks),
         look_alike_reads=tuple(track.background_reads for track in tracks),
+        loci=_loci(library, settings) if role is Role.POLYCLONAL else (),
+    )
+
+
+def _loci(library: Library, settings: NgsSettings) -> tuple[LocusTally, ...]:
+    """By clones and not by sequences: errors and lengths of reads split a clone, not its junction."""
+    clones = [c for c in find_clonotypes(library, settings).clonotypes if c.junction]
+    reads = {
+        locus: [c.duplicate_count for c in clones if c.locus == locus]
+        for locus in sorted({c.locus for c in clones})
+    }
+    return tuple(
+        LocusTally(locus=locus, clones=len(each), reads=sum(each), largest_reads=max(each))
+        for locus, each in reads.items()
     )
 
 

@@ -4,10 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mrd_ngs.run_tally import Role, Tally
+from mrd_ngs.run_tally import Tally
 from mrd_ngs.settings import NgsSettings
+from pipeline.model import Role
 
 __all__ = ["Finding", "MarkerFinding", "SampleVerdict", "hopped_reads", "judge_sample"]
+
+
+_POLYCLONAL_LEAST_READS = 100
+"""Own choice: in fewer reads of a locus one clone of twenty is no sign of anything."""
 
 
 class Finding(StrEnum):
@@ -58,7 +63,11 @@ def hopped_reads(findings: Iterable[MarkerFinding]) -> dict[tuple[str, str], flo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleVerdict:
-    """Whether a sample may be reported; ``problems`` in words, ``notes`` that do not fail it."""
+    """Whether a sample may be reported; ``problems`` in words, ``notes`` that do not fail it.
+
+    ``control_problems`` are what is wrong with a control beside clones of patients; they stand
+    among ``problems`` too, and name nobody.
+    """
 
     sample: int
     input_sha256: str
@@ -68,6 +77,7 @@ class SampleVerdict:
     passed: bool
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    control_problems: tuple[str, ...] = ()
 
 
 def judge_sample(
@@ -99,7 +109,8 @@ def judge_sample(
         for f in findings
         if f.finding in (Finding.HOPPING, Finding.LOOK_ALIKES, Finding.SHARED)
     ]
-    problems += _control_problems(one, typical, settings)
+    own = _control_problems(one, typical, settings)
+    problems += own
     return SampleVerdict(
         sample=sample,
         input_sha256=one.input_sha256,
@@ -109,6 +120,7 @@ def judge_sample(
         passed=not problems,
         problems=tuple(problems),
         notes=tuple(notes),
+        control_problems=tuple(own),
     )
 
 
@@ -116,13 +128,21 @@ def _control_problems(one: Tally, typical: float, settings: NgsSettings) -> list
     if one.role is Role.NEGATIVE and one.kept_reads > settings.negative_control_max_share * typical:
         limit = 100 * settings.negative_control_max_share
         return [f"{one.kept_reads:,} reads in a negative control (at most {limit:g} % of {typical:,.0f})"]
-    if one.role is Role.POLYCLONAL and not one.kept_reads:
-        return ["a polyclonal control without reads"]
-    if one.role is Role.POLYCLONAL:
-        share = one.top_sequence_reads / one.kept_reads
-        if share > settings.polyclonal_max_share:
-            limit = 100 * settings.polyclonal_max_share
-            return [
-                f"one sequence has {100 * share:.2g} % of a polyclonal control's reads (at most {limit:g} %)"
-            ]
-    return []
+    return _polyclonal_problems(one, settings) if one.role is Role.POLYCLONAL else []
+
+
+def _polyclonal_problems(one: Tally, settings: NgsSettings) -> list[str]:
+    judged = [locus for locus in one.loci if locus.reads >= _POLYCLONAL_LEAST_READS]
+    if not judged:
+        reads = sum(locus.reads for locus in one.loci)
+        return [
+            f"{reads:,} reads of rearrangements in a polyclonal control "
+            f"(at least {_POLYCLONAL_LEAST_READS} of a locus)"
+        ]
+    limit = settings.polyclonal_max_share
+    return [
+        f"one clone has {100 * locus.largest_reads / locus.reads:.2g} % of the {locus.locus} reads of a "
+        f"polyclonal control with {locus.clones:,} clones (at most {100 * limit:g} %)"
+        for locus in judged
+        if locus.largest_reads > limit * locus.reads
+    ]

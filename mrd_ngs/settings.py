@@ -13,7 +13,7 @@ UNVERIFIED = (
 _CHOICES = {
     "mates_unmerged": ("drop", "first", "second"),
     "primer_action": ("trim", "require"),
-    "umi_source": ("none", "name", "tag", "first", "second"),
+    "umi_source": ("none", "name", "tag", "first", "second", "both"),
 }
 _IUPAC = frozenset("ACGTRYSWKMBDHVN")
 
@@ -24,6 +24,9 @@ class NgsSettings:
 
     Marker rules. ``marker_rules`` is the name of a rule set that ships (``configs/marker_rules/``)
     or the absolute path of a TOML file: thresholds with their sources (`mrd_ngs.marker_rules`).
+
+    Germline. ``germline`` is the absolute path of a folder with your own V, D and J alleles
+    (`mrd_ngs.germline.load_germline`); empty: OGRDB's, as they ship.
 
     Window. The tracked window is the junction with ``window_flank_nt`` on either side, at
     least ``window_min_nt`` long. The junction holds what is unique to the clone; the
@@ -50,14 +53,16 @@ class NgsSettings:
     Denoising. A sequence that errors of its more abundant neighbours explain is folded into
     them: at the error rate of the spike-ins (``error_rate_assumed`` without), times
     ``denoise_safety``, unless that has a probability below ``denoise_alpha`` in the
-    whole library.
+    whole library. With ``denoise_by_quality`` errors and reads are those at good bases
+    (`mrd_ngs.base_quality`); the files are then read twice.
 
     Run control (own choices, unverified). ``hop_rate_assumed`` is the share of a donor's
     reads reckoned with in each other sample where the run says too little,
     ``hop_rate_max`` the largest that passes for hopping. A foreign marker with at least
     ``swap_min_share`` of a sample's reads and ``swap_ratio`` times its own marker's is a
     suspected exchange. A negative control has at most ``negative_control_max_share`` of a
-    typical sample's reads; no sequence of a polyclonal one more than ``polyclonal_max_share``.
+    typical sample's reads; no clone of a polyclonal one more than ``polyclonal_max_share`` of
+    its locus.
 
     Mates. The second mate runs against the first. They are merged where they overlap in at
     least ``mates_min_overlap_nt`` with a share of mismatches of at most
@@ -77,7 +82,8 @@ class NgsSettings:
     where they stand: ``name``, the last field of the read's name, split at
     ``umi_delimiter``; ``tag``, a field ``RX:Z:`` in the comment behind the name; ``first``
     or ``second``, the first ``umi_length_nt`` bases of that mate, followed by ``umi_spacer``
-    (IUPAC codes) where there is one. Reads of one UMI with a share of mismatches of at most
+    (IUPAC codes) where there is one; ``both``, so many of each mate, which together are the
+    UMI. Reads of one UMI with a share of mismatches of at most
     ``umi_family_mismatch_rate`` are a family, hence one molecule, and their consensus one
     count; families of fewer than ``umi_min_family_reads`` reads are dropped.
 
@@ -100,6 +106,7 @@ class NgsSettings:
     tail_sequences: int = 200
     marker_rules: str = "nadir_default"
     candidates_listed: int = 10
+    germline: str = ""
     # markers together
     marker_shared_sampling: float = 1.0
     marker_amplification_sd: float = 0.25
@@ -108,6 +115,7 @@ class NgsSettings:
     error_rate_assumed: float = 0.001
     denoise_safety: float = 3.0
     denoise_alpha: float = 0.01
+    denoise_by_quality: bool = False
     # samples of a run together
     hop_rate_assumed: float = 0.001
     hop_rate_max: float = 0.01
@@ -168,6 +176,8 @@ class NgsSettings:
             raise ValueError("window_flank_nt cannot be negative")
         if self.marker_rules.endswith(".toml") and not self.marker_rules.startswith("/"):
             raise ValueError("marker_rules must name a rule set that ships, or give an absolute path")
+        if self.germline and not self.germline.startswith("/"):
+            raise ValueError("germline must be the absolute path of a folder")
         if not 0 < self.marker_shared_sampling <= 1:
             raise ValueError("marker_shared_sampling must lie in (0, 1]")
         if not self.marker_amplification_sd >= 0:
@@ -179,6 +189,11 @@ class NgsSettings:
         if self.max_read_nt < self.min_read_nt:
             raise ValueError("max_read_nt must not be below min_read_nt")
         self._check_preparation()
+
+    @property
+    def umi_total_nt(self) -> int:
+        """Length of the UMI of a template: of both mates' parts where each has one."""
+        return self.umi_length_nt * (2 if self.umi_source == "both" else 1)
 
     def _check_preparation(self) -> None:
         """Mates, primers, adapters and UMIs."""

@@ -6,30 +6,24 @@ and what it finds enters the results as reads not counted, as a flag, or as doub
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mrd_ngs.call import METHOD_VERSION, call_markers, call_patient, first_with_marker, library_order
 from mrd_ngs.evidence import Library
-from mrd_ngs.run_control import Finding, MarkerFinding, Role, hopped_reads, judge_run, tally
+from mrd_ngs.judged_run import INDEXING_FAILED, Judged, spelt, with_run
+from mrd_ngs.run_control import hopped_reads, judge_run, tally
 from mrd_ngs.settings import NgsSettings
-from pipeline.errors import DamagedFile
-from pipeline.formats.records import from_json, to_json
-from pipeline.model import Marker, MrdResult, Reason, Sample, Status
+from pipeline.formats.records import to_json
+from pipeline.model import Marker, MrdResult, Role, Sample
 
 __all__ = [
-    "INDEXING_FAILED",
     "Indexed",
-    "Judged",
     "follow_clone",
     "index_baselines",
     "judge_samples",
     "notes_of",
-    "read_judged",
 ]
-
-INDEXING_FAILED = "indexing failed"
-"""Why a patient's markers are missing from a run's control where they need not be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +32,6 @@ class Indexed:
 
     markers: tuple[Marker, ...]
     baseline_sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What following a clone needs of one run's control.
-
-    ``findings`` are those of one patient's samples; ``unknown_patients`` counts those whose
-    markers could not be looked for because their indexing failed.
-    """
-
-    run_id: str
-    findings: tuple[MarkerFinding, ...]
-    unknown_patients: int
 
 
 def index_baselines(baselines: Sequence[Library], settings: NgsSettings) -> Indexed:
@@ -81,12 +62,12 @@ def judge_samples(
     unknown: Sequence[tuple[str, str]] = (),
     unread: Sequence[Sample] = (),
 ) -> dict[str, Any]:
-    """Judge a run; the document that `read_judged` reads.
+    """Judge a run; the document that `mrd_ngs.judged_run.read_judged` reads.
 
     Parameters
     ----------
     libraries
-        Of all patients of the run; each is let go before the next is taken.
+        Of all patients of the run, and its controls; each is let go before the next is taken.
     markers
         All candidates of these patients; those taken are looked for.
     settings
@@ -107,7 +88,7 @@ def judge_samples(
     tracked = [marker for marker in markers if marker.taken]
     tallies, names = [], []
     for library in libraries:
-        tallies.append(tally(library, Role.PATIENT, tracked, settings))
+        tallies.append(tally(library, library.sample.role, tracked, settings))
         names.append({"sample": len(tallies), **_name(library.sample), "input_sha256": library.input_sha256})
     judged = judge_run(tallies, tracked, settings)
     return {
@@ -124,7 +105,7 @@ def judge_samples(
 def notes_of(document: dict[str, Any]) -> tuple[str, ...]:
     """What a document of `judge_samples` finds wrong with the run, in words; patients are named."""
     run = f"run {document['run_id']}"
-    names = {n["sample"]: f"{n['patient_id']} {n['timepoint']}" for n in document["sample_names"]}
+    names = {n["sample"]: _in_words(n) for n in document["sample_names"]}
     notes = [
         f"{run}, sample {names[verdict['sample']]}: {problem}"
         for verdict in document["samples"]
@@ -134,36 +115,13 @@ def notes_of(document: dict[str, Any]) -> tuple[str, ...]:
         f"{run}: samples {names[one]} and {names[other]} hold each other's clone: exchanged?"
         for one, other in document["swapped"]
     ]
-    notes += [
-        f"{run}: {sample['patient_id']} {sample['timepoint']} could not be read"
-        for sample in document["samples_not_read"]
-    ]
+    notes += [f"{run}: {_in_words(sample)} could not be read" for sample in document["samples_not_read"]]
     notes += [
         f"{run}: the clone of {patient['patient_id']} is not known ({INDEXING_FAILED})"
         for patient in document["patients_without_marker"]
         if patient["why"] == INDEXING_FAILED
     ]
     return tuple(notes)
-
-
-def read_judged(document: dict[str, Any], patient_id: str) -> Judged:
-    """What one patient's samples need of a document of `judge_samples`.
-
-    Raises
-    ------
-    DamagedFile
-        If it is no such document.
-    """
-    try:
-        findings = [f for f in document["findings"] if f["patient_id"] == patient_id]
-        unknown = sum(u["why"] == INDEXING_FAILED for u in document["patients_without_marker"])
-        return Judged(
-            run_id=document["run_id"],
-            findings=tuple(from_json(MarkerFinding, finding) for finding in findings),
-            unknown_patients=unknown,
-        )
-    except (KeyError, TypeError) as error:
-        raise DamagedFile(f"not a run's control ({error})") from error
 
 
 def follow_clone(
@@ -193,8 +151,8 @@ def follow_clone(
     Returns
     -------
     tuple of MrdResult
-        In the order of `mrd_ngs.call.call_patient`. A sample that another patient's clone
-        dominates is neither positive nor negative: ``SUSPECTED_SWAP``.
+        In the order of `mrd_ngs.call.call_patient`, each with what its run's control says of it
+        (`mrd_ngs.judged_run.with_run`).
     """
     ordered = sorted(libraries, key=library_order)
     by_run = {run.run_id: run for run in runs}
@@ -206,37 +164,13 @@ def follow_clone(
         results = call_markers(
             ordered, indexed.markers, settings=settings, hopped=hopped, baseline=first
         ).results
-    return tuple(_with_run(r, by_run[r.run_id]) if r.run_id in by_run else r for r in results)
+    return tuple(with_run(r, by_run[r.run_id], settings) if r.run_id in by_run else r for r in results)
 
 
-def _with_run(result: MrdResult, run: Judged) -> MrdResult:
-    """A result with what its run's control says of its sample; other patients are not named."""
-    own = [f for f in run.findings if f.input_sha256 == result.input_sha256]
-    foreign = [f for f in own if f.patient_id != f.marker_patient_id]
-    swaps = [f for f in foreign if f.finding is Finding.SWAP]
-    flags = [
-        f"run control: {_reads(f)} of another patient's clone: exchanged sample suspected" for f in swaps
-    ]
-    flags += [
-        f"run control: {_reads(f)} of another patient's clone, {f.hopped_reads:.1f} expected by hopping: "
-        "contamination suspected"
-        for f in foreign
-        if f.finding is Finding.CONTAMINATION
-    ]
-    if run.unknown_patients:
-        flags.append(
-            f"run control incomplete: the clone of {run.unknown_patients} of the run's patients is not known"
-        )
-    if not flags:
-        return result
-    qc = "; ".join([*([] if result.qc == "pass" else [result.qc]), *flags])
-    if not swaps or result.status is Status.NOT_EVALUABLE:
-        return replace(result, qc=qc)
-    return replace(result, qc=qc, status=Status.INDETERMINATE, reason=Reason.SUSPECTED_SWAP)
-
-
-def _reads(finding: MarkerFinding) -> str:
-    return f"{finding.reads:,} reads"
+def _in_words(name: dict[str, Any]) -> str:
+    """A sample of a run, for people who may know the patients."""
+    is_patient = name["role"] == Role.PATIENT
+    return f"{name['patient_id']} {name['timepoint'] if is_patient else spelt(Role(name['role']))}"
 
 
 def _name(sample: Sample) -> dict[str, str]:
@@ -245,4 +179,5 @@ def _name(sample: Sample) -> dict[str, str]:
         "timepoint": sample.timepoint,
         "collected_on": sample.collected_on.isoformat(),
         "material": str(sample.material),
+        "role": str(sample.role),
     }

@@ -25,7 +25,8 @@ class ReadLayout:
     ``read_length`` nucleotides at the end of the last segment are the insert; where
     ``mates_nt`` is above 0 it is read from both ends, so many nucleotides each. Each template
     carries a random UMI of ``umi_nt`` (0: none): in the read's name behind the last ``:``
-    (``umi_in`` ``name``), or in front of the insert (``first``, read before it).
+    (``umi_in`` ``name``), in front of the insert (``first``, read before it), or so many bases at
+    either end (``both``), of which each mate reads one.
     ``error_rate`` substitutions a base; of mates at their first base.
     """
 
@@ -38,8 +39,10 @@ class ReadLayout:
     def __post_init__(self) -> None:
         if not 0 <= self.error_rate < 0.75:
             raise ValueError("error_rate must lie in [0, 0.75)")
-        if self.umi_in not in ("name", "first") or not 0 <= self.umi_nt <= 24:
-            raise ValueError("umi_in must be name or first, and umi_nt lie in [0, 24]")
+        if self.umi_in not in ("name", "first", "both") or not 0 <= self.umi_nt <= 24:
+            raise ValueError("umi_in must be name, first or both, and umi_nt lie in [0, 24]")
+        if self.umi_in == "both" and not self.mates_nt:
+            raise ValueError("umi_in both needs mates: mates_nt above 0")
         if self.mates_nt and self.mates_nt < 50:
             raise ValueError("mates_nt must be at least 50")
 
@@ -48,7 +51,8 @@ class ReadLayout:
 class Inserts:
     """What stands on the flow cell: one row a read, UMI first, without errors.
 
-    ``bases``, shape (reads, umi_nt + read_length) uint8, holds letters; ``lengths``, shape
+    ``bases``, shape (reads, umi_nt + read_length) uint8 (with a UMI at either end umi_nt more), holds
+    letters; ``lengths``, shape
     (reads,), how many of each row are real, UMI included. ``origin``, shape (reads,), is an
     index into the library's kinds of template.
     """
@@ -76,8 +80,12 @@ def branch(templates: int, efficiency: float, rng: np.random.Generator) -> NDArr
 def stack(
     ends: list[bytes], layout: ReadLayout, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Templates' ends as rows, each behind a UMI of its own, and their lengths."""
+    """Templates' ends as rows, each behind a UMI of its own or between two parts of it, and their lengths."""
     width = layout.read_length
+    if layout.umi_nt and layout.umi_in == "both":
+        behind = _BASES[rng.integers(0, 4, (len(ends), layout.umi_nt))]
+        ends = [end + umi.tobytes() for end, umi in zip(ends, behind, strict=True)]
+        width += layout.umi_nt
     lengths = np.array([len(end) for end in ends], dtype=np.int64)
     rows = np.frombuffer(b"".join(end.ljust(width, b"A") for end in ends), dtype=np.uint8).reshape(-1, width)
     if not layout.umi_nt:

@@ -24,19 +24,23 @@ from mrd_ngs.simulate import (
 )
 from mrd_ngs.simulate_reads import Inserts
 from pipeline.formats.atomic import write_json, write_text
-from pipeline.model import is_identifier
+from pipeline.model import Role, is_identifier
 
 __all__ = ["RunSample", "hop", "write_run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSample:
-    """One sample of a run: whose, when, and what its library is made of."""
+    """One sample of a run: whose, when, what its library is made of, and whether it is a control.
+
+    A control's ``patient_id`` is its own name.
+    """
 
     patient_id: str
     timepoint: str
     collected_on: date
     design: LibraryDesign
+    role: Role = Role.PATIENT
 
     def __post_init__(self) -> None:
         if not is_identifier(self.patient_id) or not is_identifier(self.timepoint):
@@ -67,7 +71,7 @@ def write_run(
     seed
         Same seed and samples, same bytes.
     samples
-        Of one or several patients; each patient has one clone, with a rearrangement of each
+        Of one or several patients, and controls; each patient has one clone, with a rearrangement of each
         kind that its samples amplify. All have reads of one layout.
     run_id
         Name of the run in the sheet.
@@ -121,14 +125,21 @@ def write_run(
         "run_id": run_id,
         "hop_rate": hop_rate,
         "exchanged": [list(pair) for pair in exchanged],
-        "clones": {p: {k: truth_of_clone(c) for k, c in own.items()} for p, own in clones.items()},
+        "clones": {
+            patient: {kind: truth_of_clone(clone) for kind, clone in clones[patient].items()}
+            for patient in dict.fromkeys(s.patient_id for s in samples if s.role is Role.PATIENT)
+        },
         "samples": {},
     }
     rows = []
     for sample in samples:
         library = sequence_library(hopped[source[sample.name]], layout, rng, name=sample.name)
         files = write_library(folder, sample.name, library)
-        truth["samples"][sample.name] = {"library_of": source[sample.name], **library.truth}
+        truth["samples"][sample.name] = {
+            "library_of": source[sample.name],
+            "role": str(sample.role),
+            **library.truth,
+        }
         rows.append(_row(sample, files, run_id))
     write_text(folder / "spike_ins.tsv", spike_in_sheet(spike_ins))
     write_text(folder / "sheet.csv", ",".join(_COLUMNS) + "\n" + "".join(rows))
@@ -138,7 +149,7 @@ def write_run(
 
 _COLUMNS = (
     "patient_id", "timepoint", "collected_on", "material", "assay", "file_1", "file_2", "run_id", "cells",
-    "dna_ng", "spike_ins", "panel", "sex",
+    "dna_ng", "spike_ins", "panel", "sex", "role",
 )  # fmt: skip
 
 
@@ -209,6 +220,8 @@ def _check(
     listed = [name for pair in exchanged for name in pair]
     if set(listed) - set(names) or len(set(listed)) < len(listed):
         raise ValueError("exchanged must name samples of the run, each once")
+    if any(sample.role is not Role.PATIENT and sample.design.clone_cells for sample in samples):
+        raise ValueError("a control holds no cells of a clone")
 
 
 def _row(sample: RunSample, files: Sequence[str], run_id: str) -> str:
@@ -226,5 +239,6 @@ def _row(sample: RunSample, files: Sequence[str], run_id: str) -> str:
         "spike_ins.tsv",
         "",
         "",
+        "" if sample.role is Role.PATIENT else str(sample.role),
     )
     return ",".join(cells) + "\n"

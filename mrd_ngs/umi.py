@@ -128,7 +128,7 @@ class UmiCollector:
                 sequence = consensus.tobytes()
                 canonical = min(sequence, reverse_complement(sequence))
                 found.setdefault(canonical, Counter())[umi] += total
-        possible = 4**settings.umi_length_nt
+        possible = 4**settings.umi_total_nt
         error_rate = max(settings.error_rate_assumed, wrong / bases if bases else 0.0)
         folded = fold_umis(found, error_rate, possible)
         molecules: dict[bytes, int] = {}

@@ -11,6 +11,7 @@ from mrd_ngs.cli.options import (
     CollectedOn,
     ConfigFile,
     DnaNg,
+    Germline,
     Json,
     MaterialName,
     Mates,
@@ -39,23 +40,21 @@ def annotate(
             "--out", metavar="X.airr.tsv[.gz]", help="AIRR Rearrangement table.", show_default=False
         ),
     ],
-    germline: Annotated[
-        Path | None,
-        typer.Option(
-            "--germline",
-            metavar="DIR",
-            help="Your own V, D and J alleles as FASTA files, with or without IMGT gaps; else OGRDB's.",
-        ),
-    ] = None,
+    mates: Mates = None,
+    config: ConfigFile = None,
+    germline: Germline = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Batches annotated at once.")] = 1,
 ) -> None:
     """Annotate every read, on either strand: V, D, J, junction, alignments, as an AIRR table."""
     from mrd_ngs.annotate import write_airr
-    from mrd_ngs.germline import load_germline
-    from pipeline.formats.fastq import read_fastq
+    from mrd_ngs.germline import germline_of
+    from mrd_ngs.named_reads import NamedReads
 
-    named = ((read.name, read.sequence) for read in read_fastq(reads))
-    count = write_airr(out, named, load_germline(germline), threads=threads)
+    settings = settings_of(config, germline)
+    named = NamedReads(reads, mates, settings)
+    count = write_airr(out, named, germline_of(settings), threads=threads)
+    if named.merging is not None:
+        say(f"{named.merging.merged:,} of {named.merging.pairs:,} pairs of mates merged")
     say(
         f"{count.rearrangements:,} of {count.reads:,} reads carry a rearrangement, "
         f"{count.junctions:,} a junction; written to {out}"
@@ -72,6 +71,7 @@ def index(
     cells: CellCount = None,
     dna_ng: DnaNg = None,
     config: ConfigFile = None,
+    germline: Germline = None,
     patient: Patient = "P1",
     timepoint: Timepoint = "BASE",
     collected_on: CollectedOn = NO_DATE,
@@ -85,7 +85,7 @@ def index(
     from pipeline.formats.records import to_json
 
     sample = sample_of(reads, mates, spike_ins, cells, dna_ng, patient, timepoint, collected_on, material)
-    settings = settings_of(config)
+    settings = settings_of(config, germline)
     library = read_library(sample, settings)
     markers = index_markers(library, settings)
     document = {
@@ -116,6 +116,7 @@ def track(
     cells: CellCount = None,
     dna_ng: DnaNg = None,
     config: ConfigFile = None,
+    germline: Germline = None,
     control: Annotated[
         Path | None,
         typer.Option(
@@ -138,25 +139,25 @@ def track(
     json_output: Json = False,
 ) -> None:
     """Look for the clone's markers in a later sample and say what could have been seen."""
+    from mrd_ngs.base_quality import read_with_qualities
     from mrd_ngs.call import call_markers
-    from mrd_ngs.germline import load_germline
+    from mrd_ngs.germline import germline_of
     from mrd_ngs.marker_files import germline_note, read_hopped, read_markers
-    from mrd_ngs.read import read_library
     from pipeline.formats.records import to_json
 
     known = read_markers(markers)
-    note = germline_note(known, load_germline().version)
-    if note is not None:
-        say(note)
     patient = known[0].patient_id if known else "P1"
     sample = sample_of(reads, mates, spike_ins, cells, dna_ng, patient, timepoint, collected_on, material)
-    settings = settings_of(config)
-    library = read_library(sample, settings)
+    settings = settings_of(config, germline)
+    note = germline_note(known, germline_of(settings).version)
+    if note is not None:
+        say(note)
+    library = read_with_qualities(sample, settings)
     hopped = None if control is None else read_hopped(control, patient, library.input_sha256)
     before = None
     if baseline is not None:
         given = (baseline, None, spike_ins, None, None, patient, "BASE", NO_DATE, material)
-        before = read_library(sample_of(*given), settings)
+        before = read_with_qualities(sample_of(*given), settings)
     calls = call_markers([library], known, settings=settings, hopped=hopped, baseline=before)
     document = {
         **to_json(calls.results[-1]),  # the clone's, where there are several markers
@@ -180,6 +181,7 @@ def clones(
     cells: CellCount = None,
     dna_ng: DnaNg = None,
     config: ConfigFile = None,
+    germline: Germline = None,
     rarefy: Annotated[
         int,
         typer.Option("--rarefy", min=1, metavar="N", help="Diversity is also given at this many templates."),
@@ -192,15 +194,15 @@ def clones(
     """List the clones of a library and the diversity of each locus."""
     import numpy as np
 
+    from mrd_ngs.base_quality import read_with_qualities
     from mrd_ngs.clonotype import find_clonotypes, write_clonotypes
     from mrd_ngs.diversity import measure_loci
-    from mrd_ngs.read import read_library
     from pipeline.formats.atomic import canonical_json
     from pipeline.formats.records import to_json
 
     sample = sample_of(reads, mates, spike_ins, cells, dna_ng, "P1", "CLONES", NO_DATE, "bone_marrow")
-    settings = settings_of(config)
-    library = read_library(sample, settings)
+    settings = settings_of(config, germline)
+    library = read_with_qualities(sample, settings)
     repertoire = find_clonotypes(library, settings)
     write_clonotypes(out, repertoire.clonotypes)
     loci = measure_loci(repertoire.clonotypes, rarefied_to=rarefy, rng=np.random.default_rng(seed))

@@ -1,5 +1,6 @@
 """What the commands of ``nadir ngs`` have in common: arguments, the sample they make, what they print."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "CollectedOn",
     "ConfigFile",
     "DnaNg",
+    "Germline",
     "Json",
     "MaterialName",
     "Mates",
@@ -36,7 +38,7 @@ Reads = Annotated[
     Path,
     typer.Argument(
         metavar="READS",
-        help="FASTQ, plain or gzip: merged or single reads, or first mates.",
+        help="FASTQ or FASTA, plain or gzip: merged or single reads, or first mates.",
         show_default=False,
     ),
 ]
@@ -89,13 +91,23 @@ ConfigFile = Annotated[
     typer.Option("--config", metavar="C.toml", help="A study's configuration; its table 'ngs' is read."),
 ]
 
+Germline = Annotated[
+    Path | None,
+    typer.Option(
+        "--germline",
+        metavar="DIR",
+        help="Your own V, D and J alleles as FASTA files, with or without IMGT gaps; else OGRDB's.",
+    ),
+]
 
-def settings_of(config: Path | None) -> "NgsSettings":
-    """The run choices of a configuration, or the defaults."""
+
+def settings_of(config: Path | None, germline: Path | None = None) -> "NgsSettings":
+    """The run choices of a configuration, or the defaults; a germline given beside them counts."""
     from mrd_ngs.settings import NgsSettings
     from pipeline.formats.toml_tables import read_settings
 
-    return read_settings(config, "ngs", NgsSettings)
+    settings = read_settings(config, "ngs", NgsSettings)
+    return settings if germline is None else dataclasses.replace(settings, germline=str(germline.resolve()))
 
 
 def sample_of(

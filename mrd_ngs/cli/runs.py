@@ -1,5 +1,6 @@
 """``nadir ngs control|simulate``: the samples of a run together."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,21 +59,29 @@ def control(
 ) -> None:
     """Look for every marker in every sample of a run: contamination, index hopping, exchanged samples."""
     from mrd_ngs.call import METHOD_VERSION
-    from mrd_ngs.marker_files import read_markers
+    from mrd_ngs.controls import read_control
+    from mrd_ngs.germline import germline_of
+    from mrd_ngs.marker_files import germline_note, read_markers
     from mrd_ngs.read import read_library
-    from mrd_ngs.run_control import Role, judge_run, tally
+    from mrd_ngs.run_control import judge_run, tally
     from pipeline.errors import GateFailed
     from pipeline.formats.records import to_json
+    from pipeline.model import Role
 
     known = [read_markers(path) for path in markers]
     owners = _owners(reads, known, patient)
     settings = settings_of(config)
+    note = germline_note([m for listed in known for m in listed], germline_of(settings).version)
+    if note is not None:
+        say(note)
     tracked = [marker for listed in known for marker in listed if marker.taken]
     tallies = []
     for path, owner in zip(reads, owners, strict=True):  # one library at a time is held
         role = Role(owner) if owner in (Role.NEGATIVE, Role.POLYCLONAL) else Role.PATIENT
-        sample = sample_of(path, None, spike_ins, None, None, owner, "RUN", NO_DATE, "bone_marrow")
-        tallies.append(tally(read_library(sample, settings), role, tracked, settings))
+        given = sample_of(path, None, spike_ins, None, None, owner, "RUN", NO_DATE, "bone_marrow")
+        sample = dataclasses.replace(given, role=role)
+        library = (read_control if sample.is_control else read_library)(sample, settings)
+        tallies.append(tally(library, role, tracked, settings))
     judged = judge_run(tallies, tracked, settings, hop_rate=hop_rate)
     document = {"method_version": METHOD_VERSION, "settings": to_json(settings), **to_json(judged)}
     write_document(out, document, json_output)
@@ -128,7 +137,9 @@ def simulate(
     umi_nt: Annotated[int, typer.Option("--umi-nt", min=0, max=24, help="Length of UMIs; 0 for none.")] = 0,
     umi_in: Annotated[
         str,
-        typer.Option("--umi-in", help="Where a UMI stands: the read's name, or the start of the first mate."),
+        typer.Option(
+            "--umi-in", help="Where a UMI stands: name (the read's), first, or both mates (at their start)."
+        ),
     ] = "name",
     fragment_mean_nt: Annotated[
         float,

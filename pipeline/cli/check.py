@@ -186,19 +186,19 @@ def _counted(count: int, noun: str) -> str:
 
 def _show_work(samples: Sequence["Sample"], config: "Config") -> None:
     """Samples by method and time point: what `nadir run` will do."""
-    patients, tasks = {s.patient_id for s in samples}, {(s.patient_id, s.assay) for s in samples}
-    present = {s.timepoint for s in samples}
+    own = [s for s in samples if not s.is_control]
+    patients, tasks = {s.patient_id for s in own}, {(s.patient_id, s.assay) for s in own}
+    present = {s.timepoint for s in own}
     codes = [code for code in config.timepoint_codes if code in present]
-    methods = sorted({_method(s) for s in samples})
+    methods = sorted({_method(s) for s in own})
     rows = [["samples", *codes]]
     for method in methods:
-        mine = [s.timepoint for s in samples if _method(s) == method]
+        mine = [s.timepoint for s in own if _method(s) == method]
         rows.append([method, *(str(mine.count(code) or "-") for code in codes)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    typer.echo(
-        f"study {config.study_id}: {_counted(len(patients), 'patient')}, "
-        f"{_counted(len(samples), 'sample')}, {_counted(len(tasks), 'task')}\n"
-    )
+    counts = [(len(patients), "patient"), (len(own), "sample"), (len(tasks), "task")]
+    counts += [(len(samples) - len(own), "run control")] if len(own) < len(samples) else []
+    typer.echo(f"study {config.study_id}: {', '.join(_counted(n, what) for n, what in counts)}\n")
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
         typer.echo("  " + "  ".join(cells))

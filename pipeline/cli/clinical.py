@@ -1,5 +1,7 @@
 """``nadir clinical``: response, staging and endpoints from tables."""
 
+import csv
+import io
 import tomllib
 from collections.abc import Sequence
 from decimal import Decimal
@@ -10,6 +12,7 @@ import typer
 
 from pipeline.clinical.interval_kind import IntervalKind
 from pipeline.errors import ConfigRefused
+from pipeline.formats.atomic import write_text
 from pipeline.formats.csv_table import number_cell, write_csv
 
 if TYPE_CHECKING:
@@ -106,6 +109,55 @@ def stage(
 
 
 @app.command()
+def stratify(
+    responses: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESPONSE.csv",
+            help="Table of `respond`; columns site_response, transplant_on and days_after_transplant are read.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="STRATA.csv", help="Table of allocations.", show_default=False),
+    ],
+    treatment: Annotated[
+        Path | None,
+        typer.Option(
+            "--treatment", metavar="TREATMENT.csv", help="Day of transplant: the start of the phase ASCT."
+        ),
+    ] = None,
+) -> None:
+    """The arm by the response of day 60 to 90 after transplant.
+
+    An allocation once written is never edited: rows are appended to STRATA.csv, and a response that
+    would now lead elsewhere is one more row and a sentence on stderr.
+    """
+    from pipeline.clinical.allocation_log import (
+        STRATA_COLUMNS,
+        added_rows,
+        candidates,
+        strata_from_table,
+    )
+    from pipeline.clinical.response_table import RESPONSE_READ_COLUMNS, responses_from_table
+    from pipeline.clinical.treatment import COURSE_COLUMNS, Course, transplants, treatment_from_table
+    from pipeline.formats.delimited import read_table
+
+    read = responses_from_table(read_table(responses, RESPONSE_READ_COLUMNS), path=responses)
+    _say(read.notes)
+    transplanted = {}
+    if treatment is not None:
+        table = treatment_from_table(read_table(treatment, COURSE_COLUMNS), path=treatment)
+        _say(table.notes)
+        transplanted = transplants(r for r in table.rows if isinstance(r, Course))
+    existing = strata_from_table(read_table(out, STRATA_COLUMNS), path=out) if out.exists() else ()
+    added = added_rows(existing, candidates(read.rows, transplanted))
+    _append(out, STRATA_COLUMNS, [row.cells for row in added])
+    _say([f"{row.patient_id}: {row.queries}" for row in added if row.queries])
+
+
+@app.command()
 def endpoints(
     folder: Annotated[
         Path,
@@ -158,6 +210,19 @@ def endpoints(
             for r in rows
         ],
     )
+
+
+def _append(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows at the end of a table; what stands in it keeps its bytes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if path.exists():
+        before = path.read_bytes().decode()
+        text.write(before if before.endswith("\n") else before + "\n")
+    else:
+        writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def _say(notes: Sequence[str]) -> None:

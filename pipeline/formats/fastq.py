@@ -1,51 +1,40 @@
 """FASTQ in: plain or gzip, single or mates, and every damage named with file and record.
 
-Parsing is dnaio's. Around it stands what a clinical intake needs: compressed files that
-stop early are found out (also a BGZF file cut between two blocks, which decompresses
-without complaint), a record cannot take gigabytes before it is refused, and mates that
-do not belong together are refused at the first pair that shows it.
+Parsing is dnaio's. Around it stands what a clinical intake needs: files that stop early are
+found out (`pipeline.formats.read_stream`), a record cannot take gigabytes before it is
+refused, and mates that do not belong together are refused at the first pair that shows it.
+FASTA is read in its place where a file begins with ``>``.
 """
 
-import gzip
-import io
-import os
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import zip_longest
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from pipeline.errors import DamagedFile, InputRefused, printable
+from pipeline.formats.fasta import read_fasta
+from pipeline.formats.read_stream import (
+    BASES_OF_LETTERS,
+    REPLACE,
+    UNPACKING_ERRORS,
+    ReadStream,
+    damaged,
+    open_reads,
+    unpacking_failed,
+)
 
 if TYPE_CHECKING:
     import dnaio
 
-__all__ = ["MAX_READ_LENGTH", "Read", "check_reads", "read_fastq", "read_mates"]
+__all__ = ["FASTA_QUALITY", "MAX_READ_LENGTH", "Read", "check_reads", "read_fastq", "read_mates"]
 
 MAX_READ_LENGTH = 100_000
 """Longest read accepted, in nucleotides: far above any amplicon, far below what exhausts memory."""
 
-_GZIP = b"\x1f\x8b"
-_OTHER_COMPRESSION = {
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"\x28\xb5\x2f\xfd": "Zstandard",
-    b"PK\x03\x04": "zip",
-}
-_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-"""The empty block that ends every BGZF file (SAM specification 4.1.2)."""
+FASTA_QUALITY = b"?"
+"""Quality given to every base of FASTA, which has none: Phred 30, so that all weigh alike. Own choice."""
 
-_REPLACE = "give a FASTQ file, or fetch this one again from the instrument or its archive"
-
-_SEQUENCE = bytearray(b"?" * 256)
-for _code in b"ACGT":
-    _SEQUENCE[_code] = _SEQUENCE[_code + 32] = _code
-for _code in b"NRYSWKMBDHVU":  # ambiguity codes say no more than N to anything downstream
-    _SEQUENCE[_code] = _SEQUENCE[_code + 32] = ord("N")
-_SEQUENCE[ord(".")] = ord("N")  # N of early Illumina pipelines
-_SEQUENCE[ord("\n")] = ord("\n")  # between reads that are checked together
-_SEQUENCE_TABLE = bytes(_SEQUENCE)
 _QUALITIES = bytes(range(33, 127))
 _QUALITIES_AND_LINE_END = _QUALITIES + b"\n"
 _BLOCK_READS, _BLOCK_NT = 1_000, 1_000_000  # checked together; bounds the memory of long reads
@@ -59,74 +48,41 @@ class Read(NamedTuple):
     qualities: bytes
 
 
+# Read._make takes twice as long.
+_read_of = cast("Callable[[tuple[str, bytes, bytes]], Read]", partial(tuple.__new__, Read))
+
+
 def read_fastq(path: Path, *, max_length: int = MAX_READ_LENGTH) -> Iterator[Read]:
-    """Read a FASTQ file, plain or gzip (told by content, not by name).
+    """Read a FASTQ or FASTA file, plain or gzip (told by content, not by name).
 
     Lower case becomes upper case, ambiguity codes and ``.`` become ``N``; line ends may be
-    LF or CRLF. Records of four lines only.
+    LF or CRLF. FASTQ records have four lines only, FASTA records any number.
 
     Parameters
     ----------
     path
         The file.
     max_length
-        Longest read accepted, in nucleotides; also the longest line held in memory.
+        Longest read accepted, in nucleotides; also the longest line of FASTQ held in memory.
 
     Yields
     ------
     Read
-        In the order of the file.
+        In the order of the file. All qualities of FASTA are ``FASTA_QUALITY``.
 
     Raises
     ------
     DamagedFile
-        If the file is empty, truncated, corrupt, no FASTQ, or a read is too long.
+        If the file is empty, truncated, corrupt, neither FASTQ nor FASTA, or a read is too long.
     InputRefused
-        If it cannot be opened or is compressed in another way.
+        If it cannot be opened, is compressed in another way, or holds protein.
 
     Notes
     -----
     A plain file or a many-member gzip file cut exactly between two records or members cannot
     be told from a shorter one; only a digest stated in the sample sheet can.
     """
-    import dnaio
-
-    path = Path(path)
-    record = 0  # of those yielded
-    block: list[dnaio.SequenceRecord] = []
-    letters = 0
-    failure: DamagedFile | InputRefused | None = None
-    with _bytes_of(path, max_length) as stream:
-        try:
-            with dnaio.open(stream, fileformat="fastq") as reader:
-                for parsed in reader:
-                    block.append(parsed)
-                    letters += len(parsed.sequence)
-                    if len(block) == _BLOCK_READS or letters >= _BLOCK_NT:
-                        yield from _checked(block, path, record, max_length)
-                        record += len(block)
-                        block, letters = [], 0
-        except dnaio.FastqFormatError as error:
-            number = record + len(block) + 1 if error.line is None else error.line // 4 + 1
-            failure = _damaged(path, number, _first_clause(str(error)))
-            failure.__cause__ = error
-        except EOFError as error:
-            failure = _damaged(
-                path, record + len(block) + 1, "the gzip stream ends early: the file is truncated"
-            )
-            failure.__cause__ = error
-        except (zlib.error, gzip.BadGzipFile) as error:
-            failure = _damaged(path, record + len(block) + 1, f"the gzip stream is corrupt ({error})")
-            failure.__cause__ = error
-        except OSError as error:
-            failure = InputRefused(f"cannot be read ({error.strerror})", path=path)
-            failure.__cause__ = error
-    yield from _checked(block, path, record, max_length)
-    if failure is not None:
-        raise failure
-    record += len(block)
-    if not record:
-        raise DamagedFile("holds no reads", path=path, expected="at least one record", remedy=_REPLACE)
+    return chain.from_iterable(_blocks(Path(path), max_length))
 
 
 def read_mates(
@@ -151,12 +107,13 @@ def read_mates(
     DamagedFile
         If either file is damaged, their lengths differ, or the names of a pair differ.
     InputRefused
-        If the same reads are given twice.
+        If the same reads are given twice, or FASTA, which has no qualities to merge mates by.
     """
     import dnaio
 
     first, second = Path(first), Path(second)
     _refuse_same_file(first, second)
+    _refuse_fasta(first, second)
     identical = True
     mates = zip_longest(read_fastq(first, max_length=max_length), read_fastq(second, max_length=max_length))
     for record, (one, two) in enumerate(mates, start=1):
@@ -185,87 +142,81 @@ def check_reads(*paths: Path, max_length: int = MAX_READ_LENGTH) -> int:
         As `read_fastq` and `read_mates`; also for any other number of files.
     """
     if len(paths) == 1:
-        return sum(1 for _ in read_fastq(paths[0], max_length=max_length))
+        return sum(map(len, _blocks(Path(paths[0]), max_length)))
     if len(paths) == 2:
         return sum(1 for _ in read_mates(paths[0], paths[1], max_length=max_length))
     raise InputRefused(f"{len(paths)} read files", expected="one file of reads, or two of mates")
 
 
-class _Bounded(io.RawIOBase):
-    """A stream that gives up when one line grows beyond all reads, before a parser stores it."""
-
-    def __init__(self, stream: IO[bytes], path: Path, max_line: int) -> None:
-        self._stream = stream
-        self._path = path
-        self._max_line = max_line
-        self._open_line = 0  # bytes since the last line end
-        self._lines = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        end = data.rfind(b"\n")
-        self._open_line = self._open_line + len(data) if end < 0 else len(data) - end - 1
-        self._lines += data.count(b"\n")
-        if self._open_line > self._max_line:
-            raise _too_long(self._path, self._lines // 4 + 1, self._max_line)
-        return data
-
-
-@contextmanager
-def _bytes_of(path: Path, max_length: int) -> Iterator[BinaryIO]:
+def _is_fasta(stream: ReadStream, path: Path) -> bool:
     try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InputRefused(f"cannot be opened ({error.strerror})", path=path) from error
-    with file:
-        try:
-            head = file.read(18)
-            file.seek(0)
-        except OSError as error:
-            raise InputRefused(f"cannot be read ({error.strerror})", path=path) from error
-        for magic, kind in _OTHER_COMPRESSION.items():
-            if head.startswith(magic):
-                raise InputRefused(f"is {kind}-compressed", path=path, expected="FASTQ, plain or gzip")
-        if not head.startswith(_GZIP):
-            yield cast("BinaryIO", _Bounded(file, path, max_length))
+        return stream.begins_with(b">")
+    except UNPACKING_ERRORS as error:
+        raise unpacking_failed(error, path, 1, 1) from error
+
+
+def _blocks(path: Path, max_length: int) -> Iterator[list[Read]]:
+    """Reads of a file, some at once: a read by itself is passed from hand to hand too often."""
+    with open_reads(path, max_line=max_length) as stream:
+        if not _is_fasta(stream, path):
+            yield from _fastq_blocks(stream, path, max_length)
             return
-        _require_bgzf_end(file, head, path)
-        with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-            yield cast("BinaryIO", _Bounded(cast("IO[bytes]", unpacked), path, max_length))
+        for name, bases in read_fasta(stream, path, max_length=max_length):
+            yield [Read(name, bases, FASTA_QUALITY * len(bases))]
 
 
-def _require_bgzf_end(file: IO[bytes], head: bytes, path: Path) -> None:
-    # A BGZF member has the extra-field flag and starts its extra field with 'BC', length 2.
-    is_bgzf = len(head) >= 18 and bool(head[3] & 4) and head[12:16] == b"BC\x02\x00"
-    if not is_bgzf:
-        return
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - len(_BGZF_END)))
-    end = file.read()
-    file.seek(0)
-    if end != _BGZF_END:
+def _fastq_blocks(stream: ReadStream, path: Path, max_length: int) -> Iterator[list[Read]]:
+    import dnaio
+
+    record = 0  # of those yielded
+    block: list[dnaio.SequenceRecord] = []
+    letters = 0
+    failure: DamagedFile | InputRefused | None = None
+    try:
+        with dnaio.open(cast("BinaryIO", stream), fileformat="fastq") as reader:
+            for parsed in reader:
+                block.append(parsed)
+                letters += len(parsed.sequence)
+                if len(block) == _BLOCK_READS or letters >= _BLOCK_NT:
+                    yield _checked(block, path, record, max_length)
+                    record += len(block)
+                    block, letters = [], 0
+    except dnaio.FastqFormatError as error:
+        number = record + len(block) + 1 if error.line is None else error.line // 4 + 1
+        failure = _damaged(path, number, _first_clause(str(error)))
+        failure.__cause__ = error
+    except UNPACKING_ERRORS as error:
+        number = record + len(block) + 1
+        failure = unpacking_failed(error, path, number, 4 * number - 3)
+    if block:
+        yield _checked(block, path, record, max_length)
+    if failure is not None:
+        raise failure
+    if not record and not block:
         raise DamagedFile(
-            "is block-compressed (BGZF) but its end-of-file block is missing: the file is truncated",
+            "holds no reads",
             path=path,
-            remedy=_REPLACE,
+            expected="at least one record",
+            remedy=REPLACE,
         )
 
 
-def _checked(block: "list[dnaio.SequenceRecord]", path: Path, before: int, max_length: int) -> Iterator[Read]:
+def _checked(block: "Sequence[dnaio.SequenceRecord]", path: Path, before: int, max_length: int) -> list[Read]:
     """Reads of parsed records, checked together; one by one only where something is wrong."""
-    if all(len(parsed.sequence) <= max_length for parsed in block):
-        bases = "\n".join(parsed.sequence for parsed in block).encode("ascii").translate(_SEQUENCE_TABLE)
-        qualities = "\n".join(parsed.qualities or "" for parsed in block).encode("ascii")
+    letters = [parsed.sequence for parsed in block]
+    if max(map(len, letters)) <= max_length:
+        bases = "\n".join(letters).encode("ascii")
+        if bases.translate(None, b"ACGTN\n"):
+            bases = bases.translate(BASES_OF_LETTERS)
+        qualities = "\n".join([parsed.qualities or "" for parsed in block]).encode("ascii")
         wrong = b"?" in bases or qualities.translate(None, _QUALITIES_AND_LINE_END)
         if not wrong and b"" not in (sequences := bases.split(b"\n")):
-            names = (parsed.name for parsed in block)
-            yield from map(Read, names, sequences, qualities.split(b"\n"))
-            return
-    for record, parsed in enumerate(block, start=before + 1):
-        yield _checked_alone(parsed.name, parsed.sequence, parsed.qualities, path, record, max_length)
+            names = [parsed.name for parsed in block]
+            return list(map(_read_of, zip(names, sequences, qualities.split(b"\n"), strict=True)))
+    return [
+        _checked_alone(parsed.name, parsed.sequence, parsed.qualities, path, record, max_length)
+        for record, parsed in enumerate(block, start=before + 1)
+    ]
 
 
 def _checked_alone(
@@ -275,7 +226,7 @@ def _checked_alone(
         raise _too_long(path, record, max_length)
     if not sequence:
         raise _damaged(path, record, "the read has no bases")
-    bases = sequence.encode("ascii").translate(_SEQUENCE_TABLE)
+    bases = sequence.encode("ascii").translate(BASES_OF_LETTERS)
     if b"?" in bases:
         raise _damaged(path, record, "the sequence holds characters that are no nucleotide code")
     quality = (qualities or "").encode("ascii")
@@ -293,6 +244,18 @@ def _refuse_same_file(first: Path, second: Path) -> None:
         raise _twice(second)
 
 
+def _refuse_fasta(*paths: Path) -> None:
+    for path in paths:
+        with open_reads(path) as stream:
+            if _is_fasta(stream, path):
+                raise InputRefused(
+                    "is FASTA, which holds no qualities by which mates are merged",
+                    path=path,
+                    expected="FASTQ of both mates",
+                    remedy="give FASTQ, or one FASTA file of reads that are merged",
+                )
+
+
 def _twice(path: Path) -> InputRefused:
     return InputRefused(
         "the same reads are given as first and as second mates",
@@ -306,7 +269,7 @@ def _too_long(path: Path, record: int, max_length: int) -> DamagedFile:
 
 
 def _damaged(path: Path, record: int, what: str) -> DamagedFile:
-    return DamagedFile(f"record {record:,}: {what}", path=path, line=4 * record - 3, remedy=_REPLACE)
+    return damaged(path, record, what, line=4 * record - 3)
 
 
 def _first_clause(message: str) -> str:

@@ -91,7 +91,8 @@ def check_sheet(
     Two rows are the same sample when patient, time point, material, assay, panel and
     run_id agree: replicates need different run_ids, two panels of one visit do not.
     One file may serve two assays of the same patient, time point and material (a marrow
-    BAM for tumour and chip) and nothing else.
+    BAM for tumour and chip) and nothing else. A control (column ``role``) is named in
+    ``patient_id`` and belongs to a run; it needs no time point.
     """
     path = Path(path)
     try:
@@ -150,5 +151,6 @@ def _sample(row: Row, rules: Rules) -> Sample:
         dna_ng=row.dna_ng,
         spike_ins=row.spike_ins,
         sex=row.sex,
+        role=row.role,
         line=row.line,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import Problem
 from pipeline.formats.sheet_cells import LocatedFile
-from pipeline.model import Assay, Material, Sex
+from pipeline.model import Assay, Material, Role, Sex
 
 __all__ = ["Row", "between_rows"]
 
@@ -33,6 +33,7 @@ class Row:
     cells: int | None = None
     dna_ng: float | None = None
     sex: Sex | None = None
+    role: Role = Role.PATIENT
     files: tuple[LocatedFile, ...] = ()
     sha256: tuple[str, ...] = ()
     spike_ins: Path | None = None
@@ -57,6 +58,9 @@ def between_rows(
         if row.patient_id is not None:
             by_patient[row.patient_id].append(row)
     for patient_rows in by_patient.values():
+        yield from _roles(patient_rows)
+        if any(row.role is not Role.PATIENT for row in patient_rows):
+            continue
         yield from _sexes(patient_rows)
         yield from _baselines(patient_rows, baseline)
         if timepoints is not None:
@@ -134,6 +138,20 @@ def _spellings(rows: Iterable[Row]) -> Iterator[Problem]:
                 "differs_in_case",
                 f"differs from the patient of line {other.line} in upper and lower case only",
                 "spell one patient alike everywhere",
+            )
+
+
+def _roles(rows: Sequence[Row]) -> Iterator[Problem]:
+    """A name is a patient's, or one control's."""
+    known = [row for row in rows if row.readable]
+    for row in known[1:]:
+        if row.role is not known[0].role:
+            yield _problem(
+                row.line,
+                "role",
+                "role_contradicted",
+                f"not the role that line {known[0].line} gives for the same patient_id",
+                "give a control a name of its own in patient_id",
             )
 
 

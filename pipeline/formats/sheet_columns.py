@@ -21,7 +21,7 @@ COLUMNS = (
     "patient_id", "timepoint", "collected_on", "material", "assay", "file_1", "file_2", "run_id", "cells",
     "dna_ng", "spike_ins", "panel", "sex",
 )  # fmt: skip
-OPTIONAL_COLUMNS = ("sha256_1", "sha256_2")
+OPTIONAL_COLUMNS = ("sha256_1", "sha256_2", "role")
 FILLED_COLUMNS = ("patient_id", "timepoint", "collected_on", "material", "assay", "file_1")
 _RANK = {name: i for i, name in enumerate((*COLUMNS, *OPTIONAL_COLUMNS))}
 

@@ -22,7 +22,7 @@ from pipeline.formats.sheet_cells import (
     unreadable_text,
 )
 from pipeline.formats.sheet_columns import FILLED_COLUMNS, Findings
-from pipeline.model import Assay, Material, Sex, is_identifier, looks_personal
+from pipeline.model import Assay, Material, Role, Sex, is_identifier, looks_personal
 
 __all__ = ["Rules", "read_row"]
 
@@ -49,7 +49,15 @@ _ALIASES = {
         "mass_cytometry": "cytof",
     },
     "sex": {"female": "F", "male": "M", "f": "F", "m": "M", "woman": "F", "man": "M"},
+    "role": {
+        "sample": "patient", "negative": "negative_control", "ntc": "negative_control",
+        "no_template_control": "negative_control", "water": "negative_control", "blank": "negative_control",
+        "polyclonal": "polyclonal_control", "healthy": "polyclonal_control",
+    },
 }  # fmt: skip
+
+_NO_VISIT = "CONTROL"
+"""Time point of a control whose row gives none."""
 
 T = TypeVar("T")
 
@@ -97,6 +105,8 @@ class _RowReader:
         self._cells: dict[str, str] = {}
         self.present = frozenset(cells)
         self.refused: set[str] = set()
+        # A control is of no visit of the study; whether its role is one is seen later.
+        needless = {"timepoint"} if cells.get("role", "").strip() not in ("", Role.PATIENT) else set()
         for name, cell in cells.items():
             text = cell.strip()
             refusal = unreadable_text(text)
@@ -104,7 +114,7 @@ class _RowReader:
                 self._cells[name] = text
             else:
                 self.problem(name, refusal)
-            if name in FILLED_COLUMNS and not text:
+            if name in FILLED_COLUMNS and name not in needless and not text:
                 self.problem(name, Refusal("missing_value", "the cell is empty", "fill it in"))
 
     def text(self, name: str) -> str:
@@ -147,9 +157,24 @@ def _checked(cell: _RowReader, rules: Rules) -> Row:
         cells=cell.value("cells", read_cells),
         dna_ng=cell.value("dna_ng", read_dna_ng),
         sex=cell.value("sex", lambda t: read_choice(t, Sex, "sex", _ALIASES["sex"])),
+        role=cell.value("role", lambda t: read_choice(t, Role, "role", _ALIASES["role"])) or Role.PATIENT,
         panel=_panel(cell, assay, rules),
+        readable="role" not in cell.refused,
     )
-    return _with_files(_material_fits(row, cell), cell, rules)
+    return _with_files(_role_fits(_material_fits(row, cell), cell), cell, rules)
+
+
+def _role_fits(row: Row, cell: _RowReader) -> Row:
+    """A control belongs to a run of an assay that judges runs."""
+    if row.role is Role.PATIENT:
+        return row
+    if row.assay not in (None, Assay.NGS):
+        remedy = f"leave the row out, or write {Role.PATIENT}"
+        cell.problem("role", Refusal("impossible_role", f"runs of {row.assay} are not judged", remedy))
+    if "run_id" not in cell.filled | cell.refused:
+        remedy = "name the run it was sequenced in"
+        cell.problem("run_id", Refusal("missing_value", "a control judges a run", remedy))
+    return row if row.timepoint or "timepoint" in cell.refused else replace(row, timepoint=_NO_VISIT)
 
 
 def _timepoint(text: str, timepoints: Sequence[str] | None) -> str | Refusal:
@@ -247,6 +272,8 @@ def _unverified(text: str) -> Refusal:
 
 def _files_fit(row: Row, cell: _RowReader, rules: Rules) -> None:
     """What the assay needs besides its files; the number of tubes where the panel's is known."""
+    if row.role is not Role.PATIENT:
+        return  # no fraction of its cells is stated
     if (
         row.assay is Assay.NGS
         and not {"cells", "dna_ng"} & cell.filled

@@ -39,11 +39,13 @@ def make_plan(
     """
     order = {code: i for i, code in enumerate(config.timepoint_codes)}
     groups: dict[tuple[str, Assay], list[Sample]] = {}
+    controls = [sample for sample in runnable(samples) if sample.is_control]
     for sample in runnable(samples):
-        groups.setdefault((sample.patient_id, sample.assay), []).append(sample)
+        if not sample.is_control:
+            groups.setdefault((sample.patient_id, sample.assay), []).append(sample)
     for group in groups.values():
         group.sort(key=lambda s: (order.get(s.timepoint, len(order)), s.collected_on, s.panel, s.run_id))
-    runs = _shared_runs(groups)
+    runs = _shared_runs(groups, controls)
     index, judge, last = [], [], []
     for (patient_id, assay), group in groups.items():
         maker = _Maker(step_for(assay), config, digests)
@@ -58,7 +60,7 @@ def make_plan(
             after.insert(0, index[-1].task_id)
         last.append(maker.task(Phase.FOLLOW, group, patient_id=patient_id, after=after))
     for (run_id, assay), group in runs.items():
-        patients = {s.patient_id for s in group}
+        patients = {s.patient_id for s in group if not s.is_control}
         after = [t.task_id for t in index if t.patient_id in patients and t.assay is assay]
         maker = _Maker(step_for(assay), config, digests)
         judge.append(maker.task(Phase.RUN, group, run_id=run_id, after=sorted(after)))
@@ -67,16 +69,17 @@ def make_plan(
         config_path=config.path,
         config_sha256=config.sha256,
         tasks=(*index, *judge, *last),
-        left_out=_left_out(samples),
+        left_out=(*_left_out(samples), *_idle_controls(controls, runs)),
     )
 
 
 def _shared_runs(
-    groups: Mapping[tuple[str, Assay], Sequence[Sample]],
+    groups: Mapping[tuple[str, Assay], Sequence[Sample]], controls: Sequence[Sample]
 ) -> dict[tuple[str, Assay], list[Sample]]:
-    """Samples of every run that several patients share, of assays that judge runs; by name and assay.
+    """Samples of every run that several patients share or that has a control, by name and assay.
 
-    By patient, not by the sheet's order, so that a run's control does not depend on it.
+    Of assays that judge runs. By patient, then by the controls' names, not by the sheet's order, so
+    that a run's control does not depend on it.
     """
     runs: dict[tuple[str, Assay], list[Sample]] = {}
     for (_, assay), group in sorted(groups.items()):
@@ -85,7 +88,20 @@ def _shared_runs(
         for sample in group:
             if sample.run_id:
                 runs.setdefault((sample.run_id, assay), []).append(sample)
+    for control in sorted(controls, key=lambda c: c.patient_id):
+        if (control.run_id, control.assay) in runs:
+            runs[control.run_id, control.assay].append(control)
     return {key: found for key, found in sorted(runs.items()) if len({s.patient_id for s in found}) > 1}
+
+
+def _idle_controls(
+    controls: Sequence[Sample], runs: Mapping[tuple[str, Assay], Sequence[Sample]]
+) -> tuple[str, ...]:
+    return tuple(
+        f"{control.role} {control.patient_id} left out: no patient's sample is in its run {control.run_id}"
+        for control in controls
+        if (control.run_id, control.assay) not in runs
+    )
 
 
 def _run_task(run_id: str, assay: Assay) -> str:

@@ -49,7 +49,7 @@ class RunSteps:
 
     ``index`` takes one patient's baseline samples and the settings. ``judge`` takes all
     samples of a run, the settings, the run's name, and by patient what indexing said: None
-    where it failed; a patient without a baseline is not in it. ``follow`` takes all samples
+    where it failed; a patient without a baseline is not in it, nor is a control. ``follow`` takes all samples
     of one patient, the settings, the code of the baseline, what indexing said (None without a
     baseline), and what was said of the runs.
     """
@@ -96,7 +96,7 @@ def steps() -> tuple[Step, ...]:
             assay=Assay.FLOW,
             packages=("mrd_flow", *shared),
             inspect=_inspect_flow,
-            references=_panels,
+            references=_flow_files,
             unverified=_unverified_panels,
             run=_run_flow,
         ),
@@ -118,17 +118,23 @@ def step_for(assay: Assay) -> Step:
 
 
 def _ngs_files(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:
+    from mrd_ngs.germline import germline_files, germline_of
     from mrd_ngs.marker_rules import rules_of, rules_path
 
     rules_of(settings)  # refused here, before any work
+    own: tuple[Path, ...] = ()
+    if settings.germline:
+        germline_of(settings)
+        own = germline_files(Path(settings.germline))
     sheets = {s.spike_ins for s in samples if s.spike_ins is not None}
-    return (rules_path(settings.marker_rules), *sorted(sheets))
+    return (rules_path(settings.marker_rules), *own, *sorted(sheets))
 
 
-def _panels(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:  # noqa: ARG001
-    from mrd_flow.panel import panel_path
+def _flow_files(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:
+    from mrd_flow.classification import files_used
 
-    return tuple(panel_path(name) for name in sorted({s.panel for s in samples}))
+    used = [path for name in sorted({s.panel for s in samples}) for path in files_used(name, settings)]
+    return tuple(dict.fromkeys(used))
 
 
 def _unverified_ngs(samples: Sequence[Sample], settings: Any) -> tuple[str, ...]:  # noqa: ARG001
@@ -152,9 +158,10 @@ def _unverified_panels(samples: Sequence[Sample], settings: Any) -> tuple[str, .
 
 
 def _inspect_ngs(sample: Sample) -> None:
+    from mrd_ngs.controls import check_control
     from mrd_ngs.read import check_sample
 
-    check_sample(sample)
+    (check_control if sample.is_control else check_sample)(sample)
 
 
 def _inspect_flow(sample: Sample) -> None:
@@ -165,10 +172,12 @@ def _inspect_flow(sample: Sample) -> None:
 
 
 def _run_ngs(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:
+    from mrd_ngs.base_quality import read_with_qualities
     from mrd_ngs.call import call_patient
-    from mrd_ngs.read import read_library
 
-    calls = call_patient([read_library(s, settings) for s in samples], settings=settings, baseline=baseline)
+    calls = call_patient(
+        [read_with_qualities(s, settings) for s in samples], settings=settings, baseline=baseline
+    )
     return StepOutput(mrd=calls.results, markers=calls.markers)
 
 
@@ -183,21 +192,23 @@ def _index_ngs(samples: Sequence[Sample], settings: Any) -> StepOutput:
 def _judge_ngs(
     samples: Sequence[Sample], settings: Any, run_id: str, indexed: Mapping[str, StepOutput | None]
 ) -> StepOutput:
+    from mrd_ngs.controls import read_control
     from mrd_ngs.evidence import Library
+    from mrd_ngs.judged_run import INDEXING_FAILED
     from mrd_ngs.read import read_library
-    from mrd_ngs.shared_run import INDEXING_FAILED, judge_samples, notes_of
+    from mrd_ngs.shared_run import judge_samples, notes_of
 
     unread: list[Sample] = []
 
     def read() -> Iterator[Library]:
         for sample in samples:
             try:
-                yield read_library(sample, settings)
+                yield (read_control if sample.is_control else read_library)(sample, settings)
             except InputRefused:  # it stops its own patient, and is listed; not the run
                 unread.append(sample)
 
     unknown = []
-    for patient_id in sorted({s.patient_id for s in samples}):
+    for patient_id in sorted({s.patient_id for s in samples if not s.is_control}):
         found = indexed.get(patient_id)
         if patient_id not in indexed:
             unknown.append((patient_id, "no baseline sample"))
@@ -217,14 +228,15 @@ def _follow_ngs(
     indexed: StepOutput | None,
     runs: Sequence[StepOutput],
 ) -> StepOutput:
-    from mrd_ngs.read import read_library
-    from mrd_ngs.shared_run import Indexed, follow_clone, read_judged
+    from mrd_ngs.base_quality import read_with_qualities
+    from mrd_ngs.judged_run import read_judged
+    from mrd_ngs.shared_run import Indexed, follow_clone
 
     clone = None
     if indexed is not None:
         clone = Indexed(markers=indexed.markers, baseline_sha256=indexed.document["baseline_sha256"])
     results = follow_clone(
-        [read_library(s, settings) for s in samples],
+        [read_with_qualities(s, settings) for s in samples],
         clone,
         [read_judged(run.document, samples[0].patient_id) for run in runs],
         settings=settings,
@@ -235,7 +247,8 @@ def _follow_ngs(
 
 def _run_flow(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:
     from mrd_flow.call import call_patient
-    from mrd_flow.read import read_sample
+    from mrd_flow.read import read_patient
 
-    calls = call_patient([read_sample(s, settings) for s in samples], settings=settings, baseline=baseline)
+    evidence = read_patient(samples, settings, baseline=baseline)
+    calls = call_patient(evidence, settings=settings, baseline=baseline)
     return StepOutput(mrd=calls.results, gates=calls.gates)

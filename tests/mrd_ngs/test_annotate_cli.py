@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from mrd_ngs.annotate import write_airr
 from mrd_ngs.cli import app
 from mrd_ngs.germline import load_germline
 from pipeline.errors import InputRefused
+from pipeline.formats.fastq import read_fastq
 
 BASELINE = Path(__file__).resolve().parents[2] / "test_data" / "ngs" / "baseline.fastq.gz"
 
@@ -26,13 +28,34 @@ def test_table_is_valid_airr_and_the_clone_is_in_it(tmp_path, name):
         assert airr.validate_rearrangement(str(out))
 
 
-def test_bytes_do_not_depend_on_threads(tmp_path):
+@pytest.mark.parametrize("ending", ["tsv", "tsv.gz"])
+def test_bytes_do_not_depend_on_threads(tmp_path, ending):
     for threads in ("1", "2"):
-        ended = CliRunner().invoke(
-            app, ["annotate", str(BASELINE), "--out", str(tmp_path / f"{threads}.tsv"), "--threads", threads]
-        )
+        out = str(tmp_path / f"{threads}.{ending}")
+        ended = CliRunner().invoke(app, ["annotate", str(BASELINE), "--out", out, "--threads", threads])
         assert ended.exit_code == 0, ended.output
-    assert (tmp_path / "1.tsv").read_bytes() == (tmp_path / "2.tsv").read_bytes()
+    assert (tmp_path / f"1.{ending}").read_bytes() == (tmp_path / f"2.{ending}").read_bytes()
+
+
+def test_fasta_of_the_same_reads_gives_the_same_table(tmp_path):
+    reads = list(read_fastq(BASELINE))[:200]
+    fasta = tmp_path / "reads.fasta"
+    fasta.write_text(
+        "".join(f">{r.name}\n{r.sequence[:70].decode()}\n{r.sequence[70:].decode()}\n" for r in reads)
+    )
+    tables = [tmp_path / "q.tsv", tmp_path / "a.tsv"]
+    write_airr(tables[0], ((r.name, r.sequence) for r in reads), load_germline())
+    ended = CliRunner().invoke(app, ["annotate", str(fasta), "--out", str(tables[1])])
+    assert ended.exit_code == 0, ended.output
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+def test_a_tab_in_a_name_does_not_shift_the_columns(tmp_path):
+    read = next(read_fastq(BASELINE))
+    write_airr(tmp_path / "x.tsv", [("r1\tRX:Z:ACGT", read.sequence)], load_germline())
+    table = pd.read_csv(tmp_path / "x.tsv", sep="\t", dtype=str, keep_default_na=False)
+    assert table["sequence_id"].tolist() == ["r1 RX:Z:ACGT"]
+    assert table["locus"].tolist() == ["IGH"]
 
 
 def test_a_germline_set_of_ones_own(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mrd_ngs.denoise import Folding, fold_errors
+from mrd_ngs.evidence import BaseQualities
+from mrd_ngs.poor_bases import BaseQuality
 
 BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
 RATE = 0.001
@@ -80,17 +82,98 @@ def test_errors_of_errors_go_to_the_root(rng: np.random.Generator) -> None:
     assert folding.reads.sum() == 9016
 
 
-def test_reads_of_low_quality_do_not_make_a_neighbour(rng: np.random.Generator) -> None:
+BINS = np.array([2, 12, 23, 37])  # as sequencers with four qualities give them
+
+
+def read_out(
+    rng: np.random.Generator, sequence: NDArray[np.uint8], reads: int, poor_site: int | None
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Reads of one sequence with qualities that are what they say; a site at which they are low."""
+    qualities = rng.choice(BINS, (reads, len(sequence)), p=[0.0005, 0.01, 0.06, 0.9295])
+    if poor_site is not None:
+        qualities[:, poor_site] = rng.choice(BINS, reads, p=[0.005, 0.08, 0.2, 0.715])
+    made = np.tile(sequence, (reads, 1))
+    wrong = rng.random(made.shape) < 10.0 ** (-qualities / 10)
+    code = np.searchsorted(BASES, made[wrong])
+    made[wrong] = BASES[(code + rng.integers(1, 4, code.size)) % 4]
+    return made, qualities
+
+
+def kept_by_quality(
+    rng: np.random.Generator, clone: NDArray[np.uint8], neighbour: NDArray[np.uint8], reads: int, ratio: int,
+    poor_site: int | None,
+) -> tuple[dict[bytes, int], dict[bytes, int]]:  # fmt: skip
+    """What stays of a clone and its neighbour, by counts alone and with qualities."""
+    parts = [read_out(rng, clone, reads, poor_site), read_out(rng, neighbour, reads // ratio, poor_site)]
+    made, qualities = (np.vstack([part[i] for part in parts]) for i in range(2))
+    rows: dict[bytes, list[int]] = {}
+    for row, read in enumerate(made):
+        rows.setdefault(read.tobytes(), []).append(row)
+    sequences = sorted(rows)
+    counts = np.array([len(rows[s]) for s in sequences])
+    # what the library's other reads say, which have no such site: the mean of the four qualities
+    errors = np.array([0.0005, 0.01, 0.06, 0.9295]) * 10.0 ** (-BINS / 10)
+    library = BaseQualities(
+        poor_shares=np.zeros(0, dtype=np.float32), sequences=0, good_error=10**-3.7,
+        poor_error=errors[:3].sum() / 0.0705, poor_base_share=0.0705,
+    )  # fmt: skip
+    good, poor = library.error_rates(float(errors.sum()))
+    quality = BaseQuality(
+        poor_shares=[(qualities[rows[s]] < 30).mean(axis=0) for s in sequences],
+        good_error_rate=good, poor_error_rate=poor,
+    )  # fmt: skip
+    left = []
+    for known in (None, quality):
+        folding = fold_errors(
+            sequences, counts, error_rate=float(errors.sum()), safety=3.0, alpha=0.01, quality=known
+        )
+        left.append({s: int(folding.reads[i]) for i, s in enumerate(sequences) if folding.is_kept[i]})
+    return left[0], left[1]
+
+
+def test_a_neighbour_of_one_in_a_thousand_is_told_by_its_good_bases(rng: np.random.Generator) -> None:
+    clone = random_dna(rng, 60)
+    neighbour = changed(clone, 30)
+    by_counts, by_quality = kept_by_quality(rng, clone, neighbour, 20_000, 1000, None)
+    assert neighbour.tobytes() not in by_counts  # 20 reads; errors give some 10, three-fold safety 29
+    assert by_quality[neighbour.tobytes()] >= 20
+
+
+def test_satellites_of_a_poorly_read_base_are_folded_and_its_neighbours_are_not(
+    rng: np.random.Generator,
+) -> None:
+    clone = random_dna(rng, 60)
+    neighbour = changed(clone, 30)
+    by_counts, by_quality = kept_by_quality(rng, clone, neighbour, 20_000, 300, 45)
+    several = [{s for s, n in left.items() if n > 1} for left in (by_counts, by_quality)]
+    assert len(several[0]) > 2  # some of the three that differ at the base read badly
+    assert several[1] == {clone.tobytes(), neighbour.tobytes()}
+
+
+def test_where_nearly_all_bases_are_poor_all_reads_decide(rng: np.random.Generator) -> None:
     clone = random_dna(rng, 60)
     sequences = [clone.tobytes(), changed(clone, 30).tobytes()]
-    counts = np.array([3000, 14])
-    sure, doubtful = np.full(60, 1e-3), np.full(60, 1e-3)
-    doubtful[30] = 0.5  # Phred 3, where it differs
-    for errors, apart in ((sure, True), (doubtful, False)):
+    poor = np.zeros(60)
+    poor[30] = 1.0  # Phred 20 in every read
+    quality = BaseQuality(poor_shares=[poor, poor], good_error_rate=3e-4, poor_error_rate=0.01)
+    for reads, apart in ((60, False), (400, True)):  # errors: 33 of 10,000, with safety 100
         folding = fold_errors(
-            sequences, counts, error_rate=RATE, safety=3.0, alpha=0.01, base_errors=[sure, errors]
+            sequences, np.array([10_000, reads]), error_rate=RATE, safety=3.0, alpha=0.01, quality=quality
         )
         assert folding.is_kept[1] == apart
+        assert folding.expected_errors[1] == pytest.approx(100)
+
+
+def test_sequences_of_unknown_quality_are_judged_by_their_reads(rng: np.random.Generator) -> None:
+    counts = misread(rng, random_dna(rng, 60), 5000)
+    sequences = sorted(counts)
+    quality = BaseQuality(poor_shares=[None] * len(sequences), good_error_rate=1e-4, poor_error_rate=0.01)
+    numbers = np.array([counts[s] for s in sequences])
+    known, unknown = (
+        fold_errors(sequences, numbers, error_rate=RATE, safety=3.0, alpha=0.01, quality=q)
+        for q in (None, quality)
+    )
+    assert known.parent.tolist() == unknown.parent.tolist()
 
 
 def test_order_of_sequences_changes_nothing(rng: np.random.Generator) -> None:

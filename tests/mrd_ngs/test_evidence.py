@@ -1,5 +1,6 @@
 """Settings say which key is impossible; distinct reads keep every read."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +56,13 @@ def test_no_read_is_lost_and_the_most_abundant_come_first(counts: dict[bytes, in
     assert reads.counts.tolist() == sorted(reads.counts.tolist(), reverse=True)
     kept = {reads.sequence(i) for i in range(len(reads))}
     assert kept == {min(s, reverse_complement(s)) for s in counts}
+
+
+@given(st.dictionaries(dna, st.integers(1, 50)), st.integers(0, 2**16))
+def test_a_subset_keeps_order_and_counts(counts: dict[bytes, int], seed: int) -> None:
+    reads = DistinctReads.from_counts(counts)
+    which = np.random.default_rng(seed).random(len(reads)) < 0.5
+    part = reads.subset(which)
+    assert part.sequences() == [reads.sequence(i) for i in np.flatnonzero(which)]
+    assert part.sequences() == [part.sequence(i) for i in range(len(part))]
+    assert part.counts.tolist() == reads.counts[which].tolist()

@@ -10,14 +10,17 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from mrd_ngs.annotate import annotate_sequences
 from mrd_ngs.evidence import Library, Trimming, reverse_complement
-from mrd_ngs.read import check_sample, read_library
+from mrd_ngs.germline import load_germline
+from mrd_ngs.read import check_sample, read_library, read_spike_ins
 from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import calibrate
 from pipeline.errors import DamagedFile, InputRefused, SheetRefused
 from pipeline.formats.digest import sha256_file
 from pipeline.formats.fastq import read_fastq
 from pipeline.model import Sample
+from rearrangements import recombine
 
 SETTINGS = NgsSettings()
 
@@ -384,3 +387,52 @@ def test_rearranged_spike_ins_are_recognised_by_their_junction(
     middles = [len(s.sequence) // 2 for s in library.spike_ins]
     centres = [s.centre for s in library.spike_ins]
     assert sum(abs(c - m) > 10 for c, m in zip(centres, middles, strict=True)) >= 7
+
+
+def test_clear_and_unclear_spike_ins_of_a_sheet_keep_their_order(tmp_path: Path) -> None:
+    """A rearrangement on either strand, one too mutated to be clear, and two that are none."""
+    rng = np.random.default_rng(8)
+    plain = recombine(rng, load_germline(), rates=(0.0, 0.01)).read
+    mutated = recombine(rng, load_germline(), rates=(0.1, 0.12), indel_share=1.0).read
+    none = [rng.choice(np.frombuffer(b"ACGT", dtype=np.uint8), 150).tobytes().decode() for _ in range(2)]
+    turned = reverse_complement(plain.encode()).decode()
+    given = [none[0], plain, mutated, turned + "A", none[1]]
+    sheet = tmp_path / "s.tsv"
+    rows = "".join(f"S{i}\t{sequence}\t40\n" for i, sequence in enumerate(given))
+    sheet.write_text(f"name\tsequence\tcopies\n{rows}")
+    found = read_spike_ins(sheet)
+    expected = annotate_sequences(given, load_germline())
+    assert [s.name for s in found] == [f"S{i}" for i in range(5)]
+    for spike_in, sequence, rearrangement in zip(found, given, expected, strict=True):
+        if rearrangement is None:
+            assert (spike_in.sequence.decode(), spike_in.centre) == (sequence, 75)
+            continue
+        coding = reverse_complement(sequence.encode()) if rearrangement.rev_comp else sequence.encode()
+        centre = (rearrangement.junction_start + rearrangement.junction_end) // 2
+        assert (spike_in.sequence, spike_in.centre) == (coding, centre)
+
+
+def test_fasta_gives_the_same_library(
+    simulated: Path, tmp_path: Path, make_sample: Callable[..., Sample]
+) -> None:
+    fastq, sheet = simulated / "mrd_1e-3.fastq.gz", simulated / "spike_ins.tsv"
+    fasta = tmp_path / "reads.fasta"
+    reads = [r.sequence.decode().lower() for r in read_fastq(fastq)]
+    fasta.write_text("".join(f">r{i}\r\n{read[:80]}\r\n{read[80:]}\n" for i, read in enumerate(reads)))
+    libraries = [read_library(make_sample(files=(f,), spike_ins=sheet), SETTINGS) for f in (fastq, fasta)]
+    assert_same_evidence(*libraries)
+
+
+def test_umis_of_fasta_are_counted_with_bases_of_one_weight(
+    tmp_path: Path, make_sample: Callable[..., Sample]
+) -> None:
+    rng = np.random.default_rng(2)
+    read = rng.choice(np.frombuffer(b"ACGT", dtype=np.uint8), 120)
+    wrong = read.copy()
+    wrong[60] = ord("A") if read[60] != ord("A") else ord("C")
+    rows = [("ACGTACGT", read), ("ACGTACGT", read), ("ACGTACGT", wrong), ("TTTTGGGG", read)]
+    path = tmp_path / "a.fasta"
+    path.write_text("".join(f">r{i}:{umi}\n{one.tobytes().decode()}\n" for i, (umi, one) in enumerate(rows)))
+    library = read_library(make_sample(files=(path,)), NgsSettings(umi_source="name", umi_length_nt=8))
+    assert library.counted == "molecules"
+    assert library.reads.counts.tolist() == [2]

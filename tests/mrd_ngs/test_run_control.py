@@ -8,9 +8,11 @@ import pytest
 
 from mrd_ngs.call import call_markers
 from mrd_ngs.evidence import Library
-from mrd_ngs.run_control import Finding, MarkerFinding, Role, RunControl, hopped_reads, judge_run, tally
+from mrd_ngs.germline import load_germline
+from mrd_ngs.run_control import Finding, MarkerFinding, RunControl, hopped_reads, judge_run, tally
 from mrd_ngs.settings import NgsSettings
-from pipeline.model import Marker, Status
+from pipeline.model import Marker, Role, Status
+from rearrangements import recombine
 
 Make = Callable[..., Library]
 SETTINGS = NgsSettings()
@@ -25,6 +27,16 @@ def dna(seed: int, length: int) -> bytes:
 READS = {patient: dna(100 + number, 180) for number, patient in enumerate(PATIENTS)}
 # As many as a run's samples have; a read occurs once.
 FILL = {dna(1000 + number, 180): 50 for number in range(400)}
+
+
+def healthy(clones: int, seed: int = 7) -> dict[bytes, int]:
+    """Reads of unrelated B cells, ten of each."""
+    rng = np.random.default_rng(seed)
+    made = (recombine(rng, load_germline(), lengths=(200, 230)) for _ in range(clones))
+    return {one.read.encode(): 10 for one in made}
+
+
+HEALTHY = healthy(60)
 
 
 @pytest.fixture
@@ -43,7 +55,7 @@ def judge(make_library: Make, markers: list[Marker]) -> Callable[..., RunControl
             tally(library(patient, reads), Role.PATIENT, markers, SETTINGS) for patient, reads in samples
         ]
         for role in controls:
-            fill = {} if role == Role.NEGATIVE else FILL
+            fill = {} if role == Role.NEGATIVE else HEALTHY
             found = library("P99", controls[role], fill)
             tallies.append(tally(found, Role(role), markers, SETTINGS))
         return judge_run(tallies, markers, SETTINGS, hop_rate=hop_rate)
@@ -146,8 +158,31 @@ def test_controls_are_judged(judge) -> None:
     assert good.passed
     contaminated = judge(*run, negative_control={"P01": 4000}, polyclonal_control={"P02": 3000})
     assert [v.passed for v in contaminated.samples] == [True, True, True, False, False]
-    assert "4,000 reads in a negative control" in contaminated.samples[3].problems[-1]
-    assert "of a polyclonal control's reads" in contaminated.samples[4].problems[-1]
+    assert "4,000 reads in a negative control" in contaminated.samples[3].control_problems[0]
+    assert contaminated.samples[4].problems[0].startswith("P02 IGH-1: 3000 reads")
+    assert contaminated.samples[4].control_problems == ()  # the clones of its own are even
+
+
+@pytest.mark.parametrize(
+    ("fill", "problem"),
+    [
+        (HEALTHY, ""),
+        # one of 60 clones twenty times as abundant as the others: 200 of 790 reads
+        (
+            {**HEALTHY, next(iter(HEALTHY)): 200},
+            "one clone has 25 % of the IGH reads of a polyclonal control",
+        ),
+        (healthy(3), "30 reads of rearrangements in a polyclonal control"),
+        (FILL, "0 reads of rearrangements in a polyclonal control"),
+    ],
+)
+def test_a_polyclonal_control_is_judged_by_its_clones(
+    make_library: Make, fill: dict[bytes, int], problem: str
+) -> None:
+    library = _only(make_library(others=fill), list(fill))
+    found = judge_run([tally(library, Role.POLYCLONAL, [], SETTINGS)], [], SETTINGS)
+    assert found.passed == (not problem)
+    assert [p.startswith(problem) for p in found.samples[0].control_problems] == [True] * bool(problem)
 
 
 def test_a_window_two_patients_share_is_no_contamination(make_library: Make, make_marker) -> None:

@@ -138,8 +138,10 @@ def test_series_with_every_option_states_the_truth_beside_it(tmp_path: Path) -> 
 
 
 def test_what_no_read_can_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="umi_in must be name or first"):
+    with pytest.raises(ValueError, match="umi_in must be name, first or both"):
         ReadLayout(umi_nt=8, umi_in="tail")
+    with pytest.raises(ValueError, match="umi_in both needs mates"):
+        ReadLayout(umi_nt=8, umi_in="both")
     with pytest.raises(ValueError, match="mates_nt must be at least 50"):
         LibraryDesign(cells=10, clone_cells=1, b_cells=1, mates_nt=20)
     with pytest.raises(ValueError, match="kinds must hold IGH"):

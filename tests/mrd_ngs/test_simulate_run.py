@@ -1,5 +1,6 @@
 """Libraries sequenced together: how many reads hop, whose they are, which samples are exchanged."""
 
+import dataclasses
 import gzip
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from mrd_ngs.simulate import LibraryDesign
 from mrd_ngs.simulate_run import RunSample, write_run
 from pipeline.formats.samplesheet import read_sheet
+from pipeline.model import Role
 
 
 def sample(patient: str, clone_cells: int = 100, timepoint: str = "BASE", **design) -> RunSample:
@@ -104,3 +106,19 @@ def test_impossible_runs_are_refused_and_write_nothing(change: dict, message: st
 def test_names_that_are_no_names_are_refused() -> None:
     with pytest.raises(ValueError, match="must be identifiers"):
         sample("../P01")
+
+
+def test_a_control_has_a_role_in_the_sheet_and_no_clone(tmp_path: Path) -> None:
+    control = dataclasses.replace(sample("NEG", 0, b_cells=0, reads=1_000), role=Role.NEGATIVE)
+    truth = write_run(tmp_path, seed=3, samples=[sample("P01"), control], hop_rate=0.02, spike_copies=10)
+    assert list(truth["clones"]) == ["P01"]
+    assert truth["samples"]["NEG_BASE"]["role"] == "negative_control"
+    assert truth["samples"]["NEG_BASE"]["received"]["P01_BASE"]["clone_reads"] > 0
+    samples = read_sheet(tmp_path / "sheet.csv", study_id="T1", timepoints=["BASE"], panels=None)
+    assert [(s.patient_id, s.role) for s in samples] == [("P01", Role.PATIENT), ("NEG", Role.NEGATIVE)]
+
+
+def test_a_control_with_a_clone_is_refused(tmp_path: Path) -> None:
+    control = dataclasses.replace(sample("NEG", 5), role=Role.NEGATIVE)
+    with pytest.raises(ValueError, match="a control holds no cells of a clone"):
+        write_run(tmp_path, seed=3, samples=[control])

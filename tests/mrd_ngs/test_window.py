@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrd_ngs.evidence import DistinctReads, reverse_complement
-from mrd_ngs.window import WindowCount, count_window, window_mismatches
+from mrd_ngs.window import WindowCount, count_window, fewest_mismatches, window_mismatches
 
 dna = st.text("ACGT", min_size=12, max_size=30).map(str.encode)
 
@@ -88,3 +88,15 @@ def test_long_windows_are_found_wherever_their_mismatches_lie(length: int, allow
     expected = {i: m for i, m in enumerate(naive) if m <= allowed}
     assert len(expected) > 50
     assert dict(zip(indices.tolist(), mismatches.tolist(), strict=True)) == expected
+
+
+@given(
+    st.dictionaries(st.text("ACGTN", min_size=1, max_size=40).map(str.encode), st.integers(1, 9)),
+    st.lists(dna, min_size=1, max_size=4),
+)
+def test_several_windows_together_equal_each_alone(counts: dict[bytes, int], windows: list[bytes]) -> None:
+    planted = {b"AC" + w[:5] + b"T" + w[6:] + b"G": 1 for w in windows}
+    reads = DistinctReads.from_counts({**counts, **planted})
+    fewest = fewest_mismatches(reads, windows, max_mismatches=2)
+    naive = [min(*(naive_mismatches(reads.sequence(i), w) for w in windows), 3) for i in range(len(reads))]
+    assert fewest.tolist() == naive

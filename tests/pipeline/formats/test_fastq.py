@@ -137,14 +137,14 @@ def test_read_just_above_the_cap_is_refused_and_at_the_cap_accepted(tmp_path: Pa
 @pytest.mark.parametrize(
     ("data", "cause"),
     [
-        (b">r\nACGT\n", "not a whole FASTQ record"),
+        (b"r\nACGT\n", "not a whole FASTQ record"),
         (b"@r\nAC!T\n+\nIIII\n", "characters that are no nucleotide code"),
         (b"@r\nACGT\n+\nII\x01I\n", r"outside Phred\+33"),
         (b"@r\n\n+\n\n", "no bases"),
         (b"@r\nAC\xffT\n+\nIIII\n", "Non-ASCII"),
         (b"\x00" * 5000, "not a whole FASTQ record"),
     ],
-    ids=["fasta", "letters", "qualities", "empty_read", "not_ascii", "zeros"],
+    ids=["no_header", "letters", "qualities", "empty_read", "not_ascii", "zeros"],
 )
 def test_what_is_no_fastq_is_refused(tmp_path: Path, data: bytes, cause: str) -> None:
     with pytest.raises(DamagedFile, match=f"record 1: .*{cause}"):
@@ -161,7 +161,7 @@ def test_damaged_record_is_not_quoted(tmp_path: Path) -> None:
 def test_other_compression_is_refused_by_its_name(tmp_path: Path) -> None:
     import bz2
 
-    with pytest.raises(InputRefused, match=r"is bzip2-compressed\. Expected: FASTQ, plain or gzip"):
+    with pytest.raises(InputRefused, match=r"is bzip2-compressed\. Expected: FASTQ or FASTA, plain or gzip"):
         check_reads(write(tmp_path / "a.fastq.bz2", bz2.compress(fastq("ACGT"))))
 
 

@@ -13,6 +13,7 @@ from pipeline.formats.sheet_cells import (
     read_identifier,
     shown_name,
 )
+from pipeline.model import Role
 from sheets import check, codes, flow, row, text_of
 
 # --- cells ----------------------------------------------------------------------------------
@@ -241,3 +242,64 @@ def test_warnings_refuse_nothing(tmp_path):
         (4, "material", "unusual_material"),
     ]
     assert "'a.fcs' is unverified" in found.warnings[2].cause
+
+
+# --- controls of a run ----------------------------------------------------------------------
+
+
+def control(folder, name, **cells):
+    return row(
+        folder, name, **{"patient_id": "NEG1", "role": "negative_control", "timepoint": "", "run_id": "R1",
+                         "cells": "", **cells}
+    )  # fmt: skip
+
+
+def test_a_control_needs_neither_time_point_nor_cells_nor_a_baseline(tmp_path):
+    found = check(tmp_path, [row(tmp_path, "a.fastq", run_id="R1"), control(tmp_path, "n.fastq")])
+    assert codes(found) == []
+    assert [(s.role, s.is_control) for s in found.samples] == [
+        (Role.PATIENT, False), (Role.NEGATIVE, True),
+    ]  # fmt: skip
+    assert [w.line for w in found.warnings if w.column in ("cells", "spike_ins")] == [2]
+
+
+def test_a_sheet_without_the_column_has_patients_only(tmp_path):
+    text = text_of([row(tmp_path, "a.fastq")])
+    lines = [line.rsplit(",", 1)[0] for line in text.splitlines()]
+    assert lines[0].endswith("sha256_2")
+    found = check(tmp_path, "\n".join(lines) + "\n")
+    assert [s.role for s in found.samples] == [Role.PATIENT]
+
+
+@pytest.mark.parametrize(
+    ("cells", "problem"),
+    [
+        ({"run_id": ""}, (2, "run_id", "missing_value")),
+        ({"role": "negativ"}, (2, "role", "unknown_role")),
+        ({"role": "patient"}, (2, "timepoint", "missing_value")),
+        ({"timepoint": "NEVER"}, (2, "timepoint", "unknown_timepoint")),
+    ],
+)
+def test_what_a_control_must_say(tmp_path, cells, problem):
+    assert codes(check(tmp_path, [control(tmp_path, "n.fastq", **cells)])) == [problem]
+
+
+def test_controls_of_other_assays_are_refused(tmp_path):
+    found = check(tmp_path, [flow(tmp_path, "n.fcs", role="negative_control", run_id="R1")])
+    assert codes(found) == [(2, "role", "impossible_role")]
+
+
+def test_a_misspelt_role_is_guessed_and_not_repeated(tmp_path):
+    (problem,) = check(tmp_path, [control(tmp_path, "n.fastq", role="water")]).problems
+    assert "did you mean 'negative_control'?" in problem.remedy
+
+
+def test_a_patients_name_is_no_controls_name(tmp_path):
+    rows = [row(tmp_path, "a.fastq", run_id="R1"), control(tmp_path, "n.fastq", patient_id="P01")]
+    assert codes(check(tmp_path, rows)) == [(3, "role", "role_contradicted")]
+
+
+def test_one_control_may_stand_in_several_runs_but_not_twice_in_one(tmp_path):
+    rows = [control(tmp_path, f"n{run}.fastq", run_id=run) for run in ("R1", "R2")]
+    assert codes(check(tmp_path, rows)) == []
+    assert codes(check(tmp_path, [*rows, control(tmp_path, "again.fastq")])) == [(4, None, "duplicate_row")]

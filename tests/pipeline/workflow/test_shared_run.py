@@ -14,7 +14,7 @@ from mrd_ngs.simulate_run import RunSample, write_run
 from pipeline.errors import NadirError, UsageError
 from pipeline.formats.records import read_parquet
 from pipeline.formats.samplesheet import read_sheet
-from pipeline.model import MrdResult, Reason, Status
+from pipeline.model import MrdResult, Reason, Role, Status
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.config import load_config
 from pipeline.workflow.intake import inspect_inputs
@@ -48,6 +48,11 @@ class Simulated:
 def sample(patient: str, timepoint: str, clone_cells: int, reads: int = 20_000) -> RunSample:
     design = LibraryDesign(cells=2_000, clone_cells=clone_cells, b_cells=60, reads=reads)
     return RunSample(patient_id=patient, timepoint=timepoint, collected_on=DAYS[timepoint], design=design)
+
+
+def control(name: str, role: Role, b_cells: int) -> RunSample:
+    design = LibraryDesign(cells=2_000, clone_cells=0, b_cells=b_cells, reads=4_000 if b_cells else 400)
+    return RunSample(patient_id=name, timepoint="BASE", collected_on=DAYS["BASE"], design=design, role=role)
 
 
 def simulated(folder: Path, samples: list[RunSample], **options) -> Simulated:
@@ -150,6 +155,8 @@ def test_hopped_clone_is_flagged_and_not_called(hopped: Simulated, judged: Path)
     assert negative.reason is Reason.EXPLAINED_BY_BACKGROUND
     assert negative.lod is not None
     assert "reads expected from other samples of the run" in negative.qc
+    assert "explained by hopping" in negative.qc  # the other patient's clone, without a name
+    assert not any(other in negative.qc for other in ("P01", "P02"))
 
 
 def test_disease_above_hopping_is_still_called(judged: Path) -> None:
@@ -234,6 +241,114 @@ def test_exchanged_samples_are_doubted_and_a_failed_patient_stops_only_its_own(
     assert step_by_step(exchanged, out) == {}
     assert step_by_step(exchanged, tmp_path / "fresh") == {}
     assert result_bytes(out) == result_bytes(tmp_path / "fresh")
+
+
+@pytest.fixture
+def with_controls(tmp_path: Path) -> Simulated:
+    """Two patients, one with a clonal cell in 2,000 at follow-up, and both controls."""
+    samples = [
+        sample("P01", "BASE", 200, reads=4_000),
+        sample("P01", "ASCT", 1, reads=4_000),
+        sample("P02", "BASE", 200, reads=4_000),
+        control("NEG", Role.NEGATIVE, 0),
+        control("POLY", Role.POLYCLONAL, 400),
+    ]
+    return simulated(tmp_path / "run", samples, hop_rate=HOP)
+
+
+def verdicts(out: Path) -> dict[str, dict]:
+    """By name of the sample or control."""
+    document = json.loads((out / "results" / "run_control" / "RUN1.json").read_text())
+    names = {n["sample"]: f"{n['patient_id']} {n['role']}" for n in document["sample_names"]}
+    return {names[v["sample"]]: v for v in document["samples"]}
+
+
+def test_controls_of_a_run_are_judged_and_have_no_result(with_controls: Simulated, tmp_path: Path) -> None:
+    out = tmp_path / "batch"
+    assert step_by_step(with_controls, out) == {}
+    assert [t.task_id for t in read_plan(Batch(out)).tasks] == [
+        "P01.ngs-index", "P02.ngs-index", "RUN1.ngs-run", "P01.ngs", "P02.ngs",
+    ]  # fmt: skip
+    found = verdicts(out)
+    assert {name: v["passed"] for name, v in found.items()} == {
+        "P01 patient": True, "P02 patient": True, "NEG negative_control": True,
+        "POLY polyclonal_control": True,
+    }  # fmt: skip
+    results = read_parquet(out / "results" / "mrd.parquet", MrdResult)
+    assert {r.patient_id for r in results} == {"P01", "P02"}
+    assert result(out, "P01", "ASCT").status is Status.DETECTED
+
+
+def test_a_clone_in_a_negative_control_casts_doubt_on_its_patient_alone(
+    with_controls: Simulated, tmp_path: Path
+) -> None:
+    folder = with_controls.sheet.parent
+    reads = gzip.decompress((folder / "P01_BASE.fastq.gz").read_bytes()).splitlines(keepends=True)
+    window = with_controls.truth["clones"]["P01"]["IGH"]["junction"].encode()
+    clonal = [b"".join(reads[i - 1 : i + 3]) for i, line in enumerate(reads) if i % 4 == 1 and window in line]
+    negative = folder / "NEG_BASE.fastq.gz"
+    negative.write_bytes(
+        gzip.compress(gzip.decompress(negative.read_bytes()) + b"".join(clonal[:80]), mtime=0)
+    )
+    out = tmp_path / "batch"
+    assert step_by_step(with_controls, out) == {}
+    assert not verdicts(out)["NEG negative_control"]["passed"]
+    doubted = result(out, "P01", "ASCT")
+    assert (doubted.status, doubted.reason) == (Status.INDETERMINATE, Reason.FAILED_QC)
+    assert "reads of IGH-1 in a negative control" in doubted.qc
+    assert "reads in a negative control (at most 1 %" in doubted.qc
+    assert result(out, "P01", "BASE").status is Status.DETECTED  # with far more reads than the control
+    other = result(out, "P02", "BASE")
+    assert other.status is Status.DETECTED
+    assert "reads in a negative control (at most 1 %" in other.qc
+    assert "IGH-1 in a negative control" not in other.qc
+    page = (out / "report" / "index.html").read_text()
+    assert "run RUN1, sample NEG negative control" in page
+
+
+def test_a_patients_sample_given_as_polyclonal_control_fails_it(
+    with_controls: Simulated, tmp_path: Path
+) -> None:
+    folder = with_controls.sheet.parent
+    (folder / "POLY_BASE.fastq.gz").write_bytes((folder / "P02_BASE.fastq.gz").read_bytes()[:-8])
+    with pytest.raises(NadirError, match="file is truncated"):
+        step_by_step(with_controls, tmp_path / "damaged")
+    swapped = gzip.decompress((folder / "P02_BASE.fastq.gz").read_bytes()).replace(b"@", b"@again_")
+    (folder / "POLY_BASE.fastq.gz").write_bytes(gzip.compress(swapped, mtime=0))
+    out = tmp_path / "batch"
+    assert step_by_step(with_controls, out) == {}
+    failed = verdicts(out)["POLY polyclonal_control"]
+    assert any("of the IGH reads of a polyclonal control" in p for p in failed["control_problems"])
+    assert "of the IGH reads of a polyclonal control" in result(out, "P01", "BASE").qc
+    assert result(out, "P01", "ASCT").status is Status.DETECTED
+
+
+def test_a_negative_control_without_a_read_passes_and_judges_a_run_of_one_patient(
+    with_controls: Simulated, tmp_path: Path
+) -> None:
+    folder = with_controls.sheet.parent
+    (folder / "NEG_BASE.fastq.gz").write_bytes(gzip.compress(b"", mtime=0))
+    lines = with_controls.sheet.read_text().splitlines(keepends=True)
+    with_controls.sheet.write_text("".join(x for x in lines if not x.startswith(("P02", "POLY"))))
+    out = tmp_path / "batch"
+    assert step_by_step(with_controls, out) == {}
+    found = verdicts(out)["NEG negative_control"]
+    assert (found["passed"], found["kept_reads"]) == (True, 0)
+
+
+def test_a_control_without_a_run_of_patients_is_left_out_and_said(
+    with_controls: Simulated, tmp_path: Path
+) -> None:
+    text = with_controls.sheet.read_text()
+    with_controls.sheet.write_text(
+        "".join(x.replace("RUN1", "RUN2") if x.startswith("NEG") else x for x in text.splitlines(True))
+    )
+    config = load_config(with_controls.config)
+    samples = read_sheet(with_controls.sheet, study_id="T1", timepoints=["BASE", "ASCT"], panels=None)
+    digests = {path: "0" * 64 for s in samples for path in s.files}
+    plan = make_plan(samples, config, digests)
+    assert plan.left_out == ("negative_control NEG left out: no patient's sample is in its run RUN2",)
+    assert "NEG" not in {s.patient_id for t in plan.tasks for s in t.samples}
 
 
 @pytest.mark.parametrize("name", ["../x", "", "R 1", "R1/..", ".hidden", "x" * 33])
