@@ -12,7 +12,7 @@ candidates found without it, to `mrd_flow.rare_event_guard.guard_rare_events`::
 
     qc = acquisition_qc(data, assignment.columns, settings=AcquisitionSettings())
     gated = gate_tube(data, panel, tube, assignment.columns)      # without the mask
-    qc = guard_rare_events(qc, gated.plasma_cell_events, gated.aberrant)
+    qc = guard_rare_events(qc, gated.plasma_cell_events)
     tube = gate_tube(data, panel, tube, assignment.columns, kept=qc.kept)
 """
 

@@ -1,67 +1,40 @@
 """From counted tubes to results: value, interval, limit of detection, status and why.
 
 The value is the aberrant events of all tubes over the nucleated cells of all tubes. The
-expected background is not subtracted from it; it raises the count that is needed for
-DETECTED instead.
+expected background is not subtracted from it: it raises the count that is needed for
+DETECTED, and the interval carries it and the share of the clone that is missed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mrd_flow.evidence import FlowEvidence, FlowSettings, TubeEvidence
-from mrd_flow.tubes import tube_agreement
-from pipeline.detection import (
-    DETECTION_POWER,
-    decision_count_above_background,
-    decision_threshold,
-    garwood,
-    sample_lod,
-)
+from mrd_flow.evidence import Classification, FlowEvidence, FlowSettings
+from mrd_flow.flags import Flag, contradiction, failures, flag, flags_of
+from mrd_flow.hemodilution import Hemodilution, MarrowCells, assess_dilution
+from mrd_flow.numbers import Numbers, numbers_of
+from pipeline.detection import DETECTION_POWER
 from pipeline.model import DenominatorUnit, GateCount, MrdResult, Reason, Status, format_fraction
 
 __all__ = ["METHOD_VERSION", "TARGET_ID", "Flag", "FlowCalls", "call_patient"]
 
-METHOD_VERSION = "flow-gates-1"
+METHOD_VERSION = "flow-classifier-1"
 TARGET_ID = "aberrant_plasma_cells"
 
-# A marrow without any plasma cell among so many nucleated cells points to a failed stain or
-# to CD38 hidden by a therapeutic antibody; "not detected" would then be false. Both numbers
-# are run choices of this project, not published cut-offs.
-_ENOUGH_FOR_A_PLASMA_CELL = 10_000
 _MANY_PLASMA_CELLS = 0.02  # of nucleated cells; marrows without myeloma hold fewer (choice of this project)
-_FEW_PLASMA_CELLS = 1e-4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
-    """Something a reader of the result must know: a stable ``code`` and a sentence."""
-
-    patient_id: str
-    timepoint: str
-    panel: str
-    code: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowCalls:
-    """Results, gate counts and flags of one patient, in the order of the evidence."""
+    """Results, gate counts and flags of one patient, in the order of the evidence.
+
+    ``numbers`` and ``dilutions`` go with ``results``, one each.
+    """
 
     results: tuple[MrdResult, ...]
+    numbers: tuple[Numbers, ...]
+    dilutions: tuple[Hemodilution, ...]
     gates: tuple[GateCount, ...]
     flags: tuple[Flag, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Totals:
-    """Sums over the tubes; ``decision_count`` is what this sample needs for DETECTED."""
-
-    nucleated: int
-    aberrant: int
-    background_mean: float
-    efficiency: float
-    decision_count: int
-    lod: float | None
 
 
 def call_patient(
@@ -76,30 +49,39 @@ def call_patient(
     settings
         Run choices.
     baseline
-        Code of the time point of diagnosis. The clone is known to be there: where the
-        panel's gate does not hold it, the gate cannot see this clone, and a later sample
-        in which the gate is empty is INDETERMINATE, not negative. None where samples
-        stand alone.
+        Code of the time point of diagnosis. The clone is known to be there: where it is not
+        recognised, this clone cannot be seen, and a later sample in which nothing is found
+        is INDETERMINATE, not negative. None where samples stand alone.
 
     Returns
     -------
     FlowCalls
         One result per sample, never a number where the panel did not fit.
     """
-    results, gates, flags = [], [], []
+    results, numbers, dilutions, gates, flags = [], [], [], [], []
     for sample in evidence:
         diagnosis = _diagnosis(sample, evidence, baseline)
-        noted = _flags(sample, settings)
+        counted = numbers_of(sample, settings)
+        dilution = _dilution(sample)
+        noted = flags_of(sample, counted, dilution, settings)
         if baseline is not None and not diagnosis:
-            noted.append(_flag(sample, "no_baseline", "it is not known whether the gate sees this clone"))
-        result = _result(sample, noted, settings)
+            noted.append(flag(sample, "no_baseline", "it is not known whether the gate sees this clone"))
+        result = _result(sample, counted, noted, settings)
         unseen = bool(diagnosis) and not any(_holds_the_clone(d, settings) for d in diagnosis)
         if unseen and result.status is Status.NOT_DETECTED:
             result = replace(result, status=Status.INDETERMINATE, reason=Reason.CLONE_OUTSIDE_GATE)
         results.append(result)
+        numbers.append(counted)
+        dilutions.append(dilution)
         gates += _gate_counts(sample)
         flags += noted
-    return FlowCalls(results=tuple(results), gates=tuple(gates), flags=tuple(flags))
+    return FlowCalls(
+        results=tuple(results),
+        numbers=tuple(numbers),
+        dilutions=tuple(dilutions),
+        gates=tuple(gates),
+        flags=tuple(flags),
+    )
 
 
 def _diagnosis(
@@ -116,41 +98,37 @@ def _diagnosis(
 
 
 def _holds_the_clone(diagnosis: FlowEvidence, settings: FlowSettings) -> bool:
-    """Whether the aberrant gate caught the clone that diagnosis says is there.
+    """Whether the clone that diagnosis says is there was recognised.
 
-    It must be called, and where plasma cells are many (so most are the clone's) the gate
-    must hold at least half of them.
+    It must be called, and where plasma cells are many (so most are the clone's) at least
+    half of them must be recognised.
     """
-    totals = _totals(diagnosis, settings)
+    numbers = numbers_of(diagnosis, settings)
     plasma_cells = sum(t.plasma_cells for t in diagnosis.tubes)
-    many = plasma_cells >= _MANY_PLASMA_CELLS * totals.nucleated
-    return totals.aberrant >= totals.decision_count and not (many and 2 * totals.aberrant < plasma_cells)
+    many = plasma_cells >= _MANY_PLASMA_CELLS * numbers.nucleated
+    return numbers.aberrant >= numbers.decision_count and not (many and 2 * numbers.aberrant < plasma_cells)
 
 
-def _totals(evidence: FlowEvidence, settings: FlowSettings) -> _Totals:
-    nucleated = sum(t.nucleated for t in evidence.tubes)
-    background = sum(t.background_mean for t in evidence.tubes)
-    weighted = sum(t.nucleated * t.efficiency for t in evidence.tubes)
-    efficiency = weighted / nucleated if nucleated else 1.0
-    needed = decision_count_above_background(
-        background, minimum=evidence.rules.decision_count, alpha=settings.accepted_false_calls
-    )
-    return _Totals(
-        nucleated=nucleated,
-        aberrant=sum(t.aberrant for t in evidence.tubes),
-        background_mean=background,
-        efficiency=efficiency,
-        decision_count=needed,
-        lod=sample_lod(nucleated, needed, efficiency=efficiency, background_mean=background),
-    )
+def _dilution(evidence: FlowEvidence) -> Hemodilution:
+    """The tubes' marrow cells added up, gate by gate, over the cells of the tubes that count them."""
+    joined: dict[str, MarrowCells] = {}
+    for cells in (c for t in evidence.tubes for c in t.marrow_cells):
+        before = joined.get(cells.gate)
+        if before is not None:
+            cells = replace(
+                cells, count=before.count + cells.count, examined=before.examined + cells.examined
+            )
+        joined[cells.gate] = cells
+    material = str(evidence.sample.material)
+    return assess_dilution(tuple(joined.values()), evidence.rules.dilution, material=material)
 
 
-def _result(evidence: FlowEvidence, flags: Sequence[Flag], settings: FlowSettings) -> MrdResult:
-    totals = _totals(evidence, settings)
-    status, reason = _status(evidence, totals, settings)
+def _result(
+    evidence: FlowEvidence, numbers: Numbers, flags: Sequence[Flag], settings: FlowSettings
+) -> MrdResult:
+    status, reason = _status(evidence, numbers, settings)
     shown = status is not Status.NOT_EVALUABLE
-    interval = garwood(totals.aberrant)
-    n = totals.nucleated
+    fraction = numbers.fraction if shown else None
     sample = evidence.sample
     return MrdResult(
         study_id=sample.study_id,
@@ -161,15 +139,15 @@ def _result(evidence: FlowEvidence, flags: Sequence[Flag], settings: FlowSetting
         assay=sample.assay,
         panel=evidence.rules.panel,
         target_id=TARGET_ID,
-        value=totals.aberrant / n if shown else None,
-        ci_low=min(1.0, interval.low / n) if shown else None,
-        ci_high=min(1.0, interval.high / n) if shown else None,
-        numerator=totals.aberrant,
-        denominator=n,
+        value=None if fraction is None else fraction.value,
+        ci_low=None if fraction is None else fraction.reported.low,
+        ci_high=None if fraction is None else fraction.reported.high,
+        numerator=numbers.aberrant,
+        denominator=numbers.nucleated,
         denominator_unit=DenominatorUnit.NUCLEATED_CELLS,
-        lod=totals.lod if shown else None,
-        loq=decision_threshold(n, evidence.rules.loq_count) if shown else None,
-        lod_basis=_lod_basis(evidence, totals),
+        lod=numbers.lod_95 if shown else None,
+        loq=numbers.loq_threshold if shown else None,
+        lod_basis=_lod_basis(evidence, numbers),
         status=status,
         reason=reason,
         qc="; ".join(dict.fromkeys(f.code for f in flags)) or "pass",
@@ -179,122 +157,51 @@ def _result(evidence: FlowEvidence, flags: Sequence[Flag], settings: FlowSetting
     )
 
 
-def _status(evidence: FlowEvidence, totals: _Totals, settings: FlowSettings) -> tuple[Status, Reason]:
+def _status(evidence: FlowEvidence, numbers: Numbers, settings: FlowSettings) -> tuple[Status, Reason]:
     if any(t.mismatch for t in evidence.tubes):
         return Status.NOT_EVALUABLE, Reason.PANEL_MISMATCH
     if any(t.nucleated == 0 for t in evidence.tubes):
         return Status.NOT_EVALUABLE, Reason.NO_CELLS
-    if totals.lod is None:
+    if numbers.lod_95 is None:
         return Status.NOT_EVALUABLE, Reason.TOO_FEW_CELLS
-    if _failures(evidence):
+    if failures(evidence):
         return Status.INDETERMINATE, Reason.FAILED_QC
-    if _discordance(evidence, settings):
+    if contradiction(evidence, settings):
         return Status.INDETERMINATE, Reason.DISCORDANT_TUBES
-    if totals.aberrant >= totals.decision_count:
+    if numbers.aberrant >= numbers.decision_count:
         return Status.DETECTED, Reason.AT_OR_ABOVE_DECISION_COUNT
-    if totals.aberrant >= evidence.rules.decision_count:
+    if numbers.aberrant >= numbers.lod_count:
         return Status.NOT_DETECTED, Reason.EXPLAINED_BY_BACKGROUND
     return Status.NOT_DETECTED, Reason.BELOW_DECISION_COUNT
 
 
-def _lod_basis(evidence: FlowEvidence, totals: _Totals) -> str:
+def _lod_basis(evidence: FlowEvidence, numbers: Numbers) -> str:
     if any(t.mismatch for t in evidence.tubes):
         return "none: the files do not fit the panel, so no cells were counted"
-    if totals.lod is None:
+    if numbers.lod_95 is None:
         return (
-            f"{totals.nucleated} nucleated cells are too few: even a pure clone would not reach "
-            f"{totals.decision_count} aberrant events with {DETECTION_POWER:.0%} probability"
+            f"{numbers.nucleated} nucleated cells are too few: even a pure clone would not reach "
+            f"{numbers.decision_count} aberrant events with {DETECTION_POWER:.0%} probability"
         )
+    error = numbers.error
     basis = (
-        f"{totals.decision_count} or more aberrant events with {DETECTION_POWER:.0%} probability among "
-        f"{totals.nucleated} nucleated cells, {totals.efficiency:.0%} of a clone's cells kept by the gates"
+        f"{numbers.decision_count} or more aberrant events with {DETECTION_POWER:.0%} probability among "
+        f"{numbers.nucleated} nucleated cells, {error.recall:.0%} of a clone's cells recognised"
     )
-    if totals.background_mean:
-        basis += f", {totals.background_mean:.2g} false events expected (simulated background)"
-    threshold = decision_threshold(totals.nucleated, totals.decision_count)
-    return (
-        f"{basis}; decision threshold {totals.decision_count}/n = {format_fraction(threshold)}; "
-        f"holds for clones of phenotype {evidence.rules.phenotype}; others are not counted"
-    )
+    if error.false_events:
+        basis += f", {error.false_events:.2g} false events expected"
+    basis += f"; decision threshold {numbers.decision_count}/n = {format_fraction(numbers.lod_threshold)}"
+    return basis + _phenotypes(evidence.classification, numbers)
 
 
-def _discordance(evidence: FlowEvidence, settings: FlowSettings) -> str:
-    """Why two tubes contradict each other, or empty text."""
-    tubes = evidence.tubes
-    if len(tubes) != 2 or any(t.mismatch or t.nucleated == 0 for t in tubes):
+def _phenotypes(found: Classification | None, numbers: Numbers) -> str:
+    """Of which clones the limit holds."""
+    if found is None or not found.expectations:
         return ""
-    first, second = tubes
-    found = tube_agreement(
-        (first.aberrant, second.aberrant),
-        (first.nucleated * first.efficiency, second.nucleated * second.efficiency),
-    )
-    large = found.ratio is None or found.ratio > settings.discordance_ratio
-    if found.p >= settings.discordance_p or not large:
-        return ""
-    return (
-        f"{first.aberrant} aberrant of {first.nucleated} nucleated cells in tube 1, {second.aberrant} of "
-        f"{second.nucleated} in tube 2 (p = {found.p:.1g}): are both tubes of this sample?"
-    )
-
-
-def _failures(evidence: FlowEvidence) -> list[tuple[str, str]]:
-    """What forbids a call although the cells could be counted, as code and sentence."""
-    found = [(a.code, f"tube {t.tube}: {a.text}") for t in evidence.tubes for a in t.anomalies if a.grave]
-    found += [
-        ("not_compensated", f"tube {t.tube}: not compensated; spillover can make or hide aberrant cells")
-        for t in evidence.tubes
-        if not t.compensated and not t.mismatch
-    ]
-    found += [
-        ("no_plasma_cells", f"tube {t.tube}: no plasma cell among {t.nucleated}: stain, masked CD38 or gate?")
-        for t in evidence.tubes
-        if t.plasma_cells == 0 and t.nucleated >= _ENOUGH_FOR_A_PLASMA_CELL
-    ]
-    return found
-
-
-def _flags(evidence: FlowEvidence, settings: FlowSettings) -> list[Flag]:
-    totals = _totals(evidence, settings)
-    found: list[tuple[str, str]] = []
-    if evidence.rules.unverified:
-        text = f"panel {evidence.rules.panel} {evidence.rules.version}, not confirmed by a published source: "
-        found.append(("panel_unverified", text + "; ".join(evidence.rules.unverified)))
-    found += [("panel_mismatch", f"tube {t.tube}: {t.mismatch}") for t in evidence.tubes if t.mismatch]
-    found += _failures(evidence)
-    discordance = _discordance(evidence, settings)
-    if discordance:
-        found.append(("discordant_tubes", discordance))
-    found += _thin(evidence.tubes, totals, settings)
-    found += [
-        (a.code, f"tube {t.tube}: {a.text}") for t in evidence.tubes for a in t.anomalies if not a.grave
-    ]
-    return [_flag(evidence, code, text) for code, text in found]
-
-
-def _flag(evidence: FlowEvidence, code: str, text: str) -> Flag:
-    return Flag(
-        patient_id=evidence.sample.patient_id,
-        timepoint=evidence.sample.timepoint,
-        panel=evidence.rules.panel,
-        code=code,
-        text=text,
-    )
-
-
-def _thin(tubes: Sequence[TubeEvidence], totals: _Totals, settings: FlowSettings) -> list[tuple[str, str]]:
-    """Few cells to count, and too few plasma cells to trust that they were stained."""
-    found = []
-    fits = not any(t.mismatch for t in tubes)
-    if fits and (totals.lod is None or totals.lod > settings.wanted_lod):
-        reach = f"limit of detection {format_fraction(totals.lod)}" if totals.lod else "no limit of detection"
-        text = f"{totals.nucleated} nucleated cells: {reach}, wanted {format_fraction(settings.wanted_lod)}"
-        found.append(("few_cells", text))
-    found += [
-        ("few_plasma_cells", f"tube {t.tube}: {t.plasma_cells} plasma cells of {t.nucleated} nucleated cells")
-        for t in tubes
-        if t.nucleated >= _ENOUGH_FOR_A_PLASMA_CELL and 0 < t.plasma_cells < t.nucleated * _FEW_PLASMA_CELLS
-    ]
-    return found
+    if found.origin or found.diagnosis_known:
+        return f"; holds for a clone of phenotype {found.expectations[0].phenotype}"
+    limits = ", ".join(f"{name} {format_fraction(lod) or 'none'}" for name, lod in numbers.lod_by_phenotype)
+    return f"; the mean over the phenotypes looked for, each by itself: {limits}; another may be missed"
 
 
 def _gate_counts(evidence: FlowEvidence) -> list[GateCount]:

@@ -2,13 +2,9 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from mrd_flow.call import FlowCalls
-    from mrd_flow.evidence import FlowEvidence
 
 __all__ = ["app"]
 
@@ -79,19 +75,49 @@ def mrd(
             "--material", help="bone_marrow, peripheral_blood or stem_cell_product; written into the result."
         ),
     ] = "bone_marrow",
+    diagnosis: Annotated[
+        Path | None,
+        typer.Option("--diagnosis", metavar="D.json", help="Result of the sample at diagnosis, same panel."),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            metavar="R.json",
+            help="Normal plasma cells, of nadir flow reference; else shipped.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        Path | None,
+        typer.Option("--overrides", metavar="O.toml", help="Gates moved by hand; both results are kept."),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option("--events", metavar="X.parquet", help="Also write every plasma cell with its class."),
+    ] = None,
     json_output: Json = False,
 ) -> None:
     """Count aberrant plasma cells per nucleated cell and say what could have been seen."""
+    from rich.console import Console
+
     from mrd_flow.call import call_patient
+    from mrd_flow.classification import knowledge_of
+    from mrd_flow.diagnosis import read_diagnosis
     from mrd_flow.evidence import FlowSettings
+    from mrd_flow.merged import merge_tubes, write_cells
+    from mrd_flow.override_file import read_overrides
     from mrd_flow.panel import load_panel
-    from mrd_flow.read import read_tubes
+    from mrd_flow.read import count_sample, open_sample
+    from mrd_flow.result_document import result_document
+    from mrd_flow.result_text import show_result
     from pipeline.formats.atomic import canonical_json, write_json
     from pipeline.formats.single_sample import single_sample
     from pipeline.model import Assay
 
-    settings = FlowSettings()
+    settings = FlowSettings(reference=reference)
     template = load_panel(panel)
+    known = knowledge_of(template, settings, read_diagnosis(diagnosis, template) if diagnosis else None)
+    corrections = read_overrides(overrides) if overrides else ()
     sample = single_sample(
         Assay.FLOW,
         tubes,
@@ -101,13 +127,62 @@ def mrd(
         collected_on=collected_on.date().isoformat(),
         material=material,
     )
-    evidence, _ = read_tubes(sample, template, settings)
-    calls = call_patient([evidence], settings=settings)
-    document = _document(evidence, calls)
+    opened = open_sample(sample, template, settings)
+    counted = count_sample(opened, known, settings)
+    calls = call_patient([counted.evidence], settings=settings)
+    threshold = settings.wanted_lod
+    document, automatic = result_document(counted.evidence, calls, threshold=threshold), None
+    if corrections:
+        automatic = calls
+        counted = count_sample(opened, known, settings, overrides=corrections, before=counted)
+        calls = call_patient([counted.evidence], settings=settings)
+        document = result_document(counted.evidence, calls, threshold=threshold, automatic=document)
     write_json(out, document)
+    if events is not None:
+        write_cells(events, merge_tubes(counted.cells))
     if json_output:
         typer.echo(canonical_json(document), nl=False)
-    _show(evidence, calls, out)
+    show_result(
+        Console(stderr=True, highlight=False),
+        counted.evidence,
+        calls,
+        threshold=threshold,
+        automatic=automatic,
+        written=[out, *([events] if events is not None else [])],
+    )
+
+
+@app.command()
+def reference(
+    tubes: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="TUBE...",
+            help="FCS files of marrows without disease: all tubes of the first marrow, of the second, ...",
+            show_default=False,
+        ),
+    ],
+    panel: PanelName,
+    out: Annotated[Path, typer.Option("--out", metavar="R.json", help="For nadir flow mrd --reference.")],
+    version: Annotated[str, typer.Option("--version", help="What the reference calls itself.")] = "1",
+) -> None:
+    """Learn normal plasma cells from the laboratory's own marrows without disease."""
+    from mrd_flow.evidence import FlowSettings
+    from mrd_flow.learn_panel import learn_panel_reference, marrows_of
+    from mrd_flow.panel import load_panel
+    from mrd_flow.panel_reference import save_panel_reference
+
+    template = load_panel(panel)
+    marrows = marrows_of(tubes, template)
+    learned = learn_panel_reference(marrows, template, FlowSettings(), version=version)
+    save_panel_reference(out, learned)
+    for found in learned:
+        typer.echo(
+            f"tube {found.tube}: {found.cells} plasma cells of {found.marrows} marrows, "
+            f"{len(found.names)} kinds of them",
+            err=True,
+        )
+    typer.echo(f"written to {out}", err=True)
 
 
 @app.command()
@@ -179,51 +254,3 @@ def simulate(
             err=True,
         )
     typer.echo(f"{len(truths)} tube(s) and truth.json written to {out}", err=True)
-
-
-def _document(evidence: "FlowEvidence", calls: "FlowCalls") -> dict[str, Any]:
-    """``result.json``: the result's fields, then tubes, gates and flags."""
-    from pipeline.formats.records import to_json
-
-    named = ("tube", "name", "events", "nucleated", "plasma_cells", "aberrant", "mismatch")
-    return {
-        **to_json(calls.results[0]),
-        "panel_version": evidence.rules.version,
-        "tubes": [
-            {name: getattr(tube, name) for name in named}
-            | {"anomalies": [to_json(a) for a in tube.anomalies]}
-            for tube in evidence.tubes
-        ],
-        "gates": [to_json(g) | {"percent_parent": g.percent_parent} for g in calls.gates],
-        "flags": [{"code": f.code, "text": f.text} for f in calls.flags],
-    }
-
-
-def _show(evidence: "FlowEvidence", calls: "FlowCalls", out: Path) -> None:
-    """The result for people, on stderr."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pipeline.model import format_fraction
-
-    console = Console(stderr=True, highlight=False)
-    result = calls.results[0]
-    table = Table()
-    for name in ("tube", "events", "nucleated cells", "plasma cells", "aberrant"):
-        table.add_column(name, justify="left" if name == "tube" else "right")
-    for tube in evidence.tubes:
-        counts = (tube.events, tube.nucleated, tube.plasma_cells, tube.aberrant)
-        table.add_row(escape(f"{tube.tube} {tube.name}"), *(f"{c:,}" for c in counts))
-    console.print(table)
-    console.print(f"[bold]{result.status}[/] ({result.reason})")
-    if result.value is not None:
-        interval = f"95 % interval {format_fraction(result.ci_low)} to {format_fraction(result.ci_high)}"
-        console.print(f"{format_fraction(result.value)} of nucleated cells, {interval}")
-    if result.lod is not None:
-        limits = (format_fraction(result.lod), format_fraction(result.loq) or "none")
-        console.print(f"limit of detection {limits[0]}, of quantification {limits[1]}")
-    console.print(escape(result.lod_basis))
-    for flag in calls.flags:
-        console.print(escape(f"- {flag.code}: {flag.text}"))
-    console.print(escape(f"written to {out}; research use, not for diagnosis"))

@@ -6,6 +6,7 @@ arithmetic: FlowKit's transforms, FlowUtils' polygon and ellipsoid, numpy's solv
 the result is FlowKit's, event for event, at the kernel's speed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,15 @@ from mrd_flow import gate_codes
 from mrd_flow.fcs import DEFAULT_CHUNK_EVENTS, DataSet
 from mrd_flow.gate_program import Columns, Gate, GateProgram, Matrix
 
-__all__ = ["Gated", "columns_of", "decide_exactly", "run_gates"]
+__all__ = [
+    "Gated",
+    "GatedChunk",
+    "columns_of",
+    "decide_exactly",
+    "gate_events_at_hand",
+    "gated_chunks",
+    "run_gates",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +38,26 @@ class Gated:
 
     members: NDArray[np.bool_]
     decided_exactly: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatedChunk:
+    """Memberships of a run of events, and the events.
+
+    ``first`` is the number of the first event, ``events`` stored values of shape
+    (n_events, some columns), ``place`` maps a column of the file to one of them,
+    ``members`` is bool of shape (n_gates, n_events); ``decided_exactly`` as in `Gated`.
+    """
+
+    first: int
+    events: NDArray[np.float32] | NDArray[np.float64]
+    place: dict[int, int]
+    members: NDArray[np.bool_]
+    decided_exactly: int
+
+    def stored(self, column: int, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Stored values of one column of the file at some rows of the chunk."""
+        return np.asarray(self.events[rows, self.place[column]], np.float64)
 
 
 def columns_of(data: DataSet) -> Columns:
@@ -70,25 +99,73 @@ def run_gates(data: DataSet, program: GateProgram, *, events: int = DEFAULT_CHUN
     DamagedFile
         If the file became shorter since it was opened.
     """
-    from mrd_flow.gate_kernels import gate_events
-
     members = np.zeros((len(program.gates), data.events), np.bool_)
-    needed = program.needed() or (0,)
-    begin, exact = 0, 0
+    exact = 0
+    for chunk in gated_chunks(data, program, events=events):
+        members[:, chunk.first : chunk.first + len(chunk.events)] = chunk.members
+        exact += chunk.decided_exactly
+    return Gated(members=members, decided_exactly=exact)
+
+
+def gated_chunks(
+    data: DataSet, program: GateProgram, *, also: tuple[int, ...] = (), events: int = DEFAULT_CHUNK_EVENTS
+) -> Iterator[GatedChunk]:
+    """As `run_gates`, a chunk at a time, so that memory does not grow with the file.
+
+    Parameters
+    ----------
+    also
+        Columns (0-based) wanted beside those that a gate needs.
+
+    Yields
+    ------
+    GatedChunk
+        In the order of the file.
+    """
+    needed = tuple(sorted({*program.needed(), *also})) or (0,)
+    first = 0
     arrays: tuple[Any, Any, Any, Any, Any, Any] | None = None
     for chunk, places in data.precise_chunks(needed, events=events):
-        end = begin + len(chunk)
-        if arrays is None:  # the same for every chunk of a file
-            arrays = program.arrays(dict(zip(needed, places, strict=True)))
-        unsure = np.zeros(len(chunk), np.bool_)
-        gate_events(chunk, *arrays, members[:, begin:end], unsure)
-        doubtful = np.flatnonzero(unsure)
-        if len(doubtful):
-            rows = dict(zip(needed, chunk[doubtful][:, places].astype(np.float64).T, strict=True))
-            members[:, begin + doubtful] = decide_exactly(program, rows)
-            exact += len(doubtful)
-        begin = end
-    return Gated(members=members, decided_exactly=exact)
+        place = dict(zip(needed, places, strict=True))
+        arrays = arrays or program.arrays(place)  # the same for every chunk of a file
+        yield _decided(program, arrays, chunk, place, first)
+        first += len(chunk)
+
+
+def gate_events_at_hand(
+    events: NDArray[np.float32] | NDArray[np.float64], place: dict[int, int], program: GateProgram
+) -> GatedChunk:
+    """Decide every gate of a program for stored events in memory.
+
+    Parameters
+    ----------
+    events
+        Stored values, shape (n_events, some columns).
+    place
+        Column of the file to column of ``events``, for all that the program needs.
+    program
+        Compiled for the file the events come from.
+    """
+    return _decided(program, program.arrays(place), events, place, 0)
+
+
+def _decided(
+    program: GateProgram,
+    arrays: tuple[Any, Any, Any, Any, Any, Any],
+    events: NDArray[np.float32] | NDArray[np.float64],
+    place: dict[int, int],
+    first: int,
+) -> GatedChunk:
+    from mrd_flow.gate_kernels import gate_events
+
+    members = np.zeros((len(program.gates), len(events)), np.bool_)
+    unsure = np.zeros(len(events), np.bool_)
+    gate_events(events, *arrays, members, unsure)
+    doubtful = np.flatnonzero(unsure)
+    if len(doubtful):
+        stored = {c: events[doubtful, p].astype(np.float64) for c, p in place.items()}
+        members[:, doubtful] = decide_exactly(program, stored)
+    return GatedChunk(first=first, events=events, place=place, members=members, decided_exactly=len(doubtful))
 
 
 def decide_exactly(program: GateProgram, stored: dict[int, NDArray[np.float64]]) -> NDArray[np.bool_]:
@@ -143,7 +220,7 @@ def _inside(gate: Gate, axes: list[NDArray[np.float64]], members: NDArray[np.boo
     if gate.kind in (gate_codes.ALL_OF, gate_codes.ANY_OF, gate_codes.NONE_OF):
         referred = np.array([members[g] != complement for g, complement in gate.references])
         if gate.kind == gate_codes.NONE_OF:
-            return np.asarray(~referred[0])
+            return np.asarray(~referred.any(axis=0))
         return np.asarray(referred.all(axis=0) if gate.kind == gate_codes.ALL_OF else referred.any(axis=0))
     values = [axes[a] for a in gate.axes]
     if gate.kind == gate_codes.RECTANGLE:

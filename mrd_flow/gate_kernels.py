@@ -1,146 +1,34 @@
-"""Compiled kernel of the gating engine: compensation, scales and gates of one event in one pass.
+"""Compiled kernel of the gating engine: compensation, scales and gates of a chunk of events.
 
-An event is walked through the gates in an order in which parents and references come
-first. Values are made when a gate asks for them and kept for the event's other gates.
-Where a value lies so near to a boundary that rounding could decide, the event is marked
-and left to `mrd_flow.engine`, which decides it in the reference's own arithmetic.
+Events are taken through the gates a block at a time, gate by gate, in an order in which
+parents and references come first. Values are made when a gate asks for them and kept for
+the block's other gates. Where a value lies so near to a boundary that rounding could
+decide, the event is marked and left to `mrd_flow.engine`, which decides it in the
+reference's own arithmetic.
 """
 
-import math
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-from mrd_flow.gate_codes import (
-    ANY_OF,
-    ARCSINH,
-    COMPENSATED,
-    ELLIPSOID,
-    IDENTITY,
-    LINEAR,
-    LOG,
-    LOG_CLAMPED,
-    NONE_OF,
-    POLYGON,
-    RECTANGLE,
-    STORED,
+from mrd_flow.gate_codes import ANY_OF, COMPENSATED, ELLIPSOID, NONE_OF, POLYGON, RECTANGLE, STORED
+from mrd_flow.gate_shape_kernels import (
+    IN,
+    OUT,
+    UNSURE,
+    Array,
+    in_ellipsoid,
+    in_polygon,
+    kernel,
+    ratio,
+    scaled,
 )
 
 __all__ = ["gate_events"]
 
-Array: TypeAlias = Any  # of numpy where Python calls, of numba in compiled code
-_F = TypeVar("_F", bound=Callable[..., Any])
-kernel = cast("Callable[[_F], _F]", njit(cache=True, nogil=True, error_model="numpy"))
-
-_OUT, _IN, _UNSURE = 0, 1, 2
-_ROUNDING = 1e-12  # relative; double arithmetic of a few operations stays far below
-
-
-@kernel
-def _ratio(row: Array, columns: Array, numbers: Array) -> float:
-    above = row[columns[0]] * numbers[3] - numbers[1]
-    below = row[columns[1]] * numbers[4] - numbers[2]
-    return float(numbers[0] * (above / below))
-
-
-@kernel
-def _scaled(
-    x: float, kind: int, n0: float, n1: float, n2: float, last: float, table: Array, first: int
-) -> float:
-    """The value on an axis; NaN where its table does not reach."""
-    if kind == IDENTITY:
-        return x
-    if kind == LINEAR:
-        return (x + n0) / n1
-    if kind == LOG:
-        return n0 * math.log10(x / n1) + 1.0 if x > 0.0 else math.nan
-    if kind == LOG_CLAMPED:
-        return (math.log10(max(x, n0)) - n1) * n2
-    if kind == ARCSINH:
-        return (math.asinh(x * n0) + n1) / n2
-    # a table: 1 / unit, asinh of the first node, 1 / distance of nodes, last node
-    place = (_asinh(x * n0) - n1) * n2
-    if not 0.0 <= place < last:
-        return math.nan
-    node = int(place)
-    low = table[first + node]
-    return float(low + (place - node) * (table[first + node + 1] - low))
-
-
-@kernel
-def _asinh(x: float) -> float:
-    """Faster than the library's, and near enough for a place in a table."""
-    size = abs(x)
-    if size < 1e-3:
-        return x * (1.0 - x * x / 6.0)
-    found = math.log(size + math.sqrt(size * size + 1.0))
-    return found if x > 0.0 else -found
-
-
-@kernel
-def _in_range(x: float, low: float, high: float, low_band: float, high_band: float, reach: float) -> int:
-    if not abs(x) <= reach:  # NaN as well
-        return _UNSURE
-    if low_band > 0.0 and abs(x - low) <= low_band:
-        return _UNSURE
-    if high_band > 0.0 and abs(x - high) <= high_band:
-        return _UNSURE
-    return _IN if low <= x < high else _OUT
-
-
-@kernel
-def _in_polygon(
-    x: float, y: float, x_tol: float, y_tol: float, numbers: Array, first: int, corners: int
-) -> int:
-    """Parity of edges crossed; ``numbers`` holds xmin, xmax, ymin, ymax, then the corners."""
-    if not (math.isfinite(x) and math.isfinite(y)):
-        return _UNSURE
-    if x < numbers[first] - x_tol or x > numbers[first + 1] + x_tol:
-        return _OUT
-    if y < numbers[first + 2] - y_tol or y > numbers[first + 3] + y_tol:
-        return _OUT
-    base = first + 4
-    inside = False
-    x0 = numbers[base + 2 * (corners - 1)]
-    y0 = numbers[base + 2 * (corners - 1) + 1]
-    for c in range(corners):
-        x1 = numbers[base + 2 * c]
-        y1 = numbers[base + 2 * c + 1]
-        if abs(y - y1) <= y_tol:
-            return _UNSURE
-        along, across = (x1 - x0) * (y - y0), (y1 - y0) * (x - x0)
-        cross = along - across
-        doubt = abs(x1 - x0) * y_tol + abs(y1 - y0) * x_tol + _ROUNDING * (abs(along) + abs(across))
-        if (
-            abs(cross) <= doubt
-            and min(x0, x1) - x_tol <= x <= max(x0, x1) + x_tol
-            and min(y0, y1) - y_tol <= y <= max(y0, y1) + y_tol
-        ):
-            return _UNSURE
-        if (y0 <= y) != (y1 <= y) and (cross < 0.0) == (y1 > y0):
-            inside = not inside
-        x0, y0 = x1, y1
-    return _IN if inside else _OUT
-
-
-@kernel
-def _in_ellipsoid(values: Array, doubts: Array, size: int, numbers: Array, first: int) -> int:
-    """Squared distance; ``numbers`` holds its limit, the centre, then the inverse covariance by row."""
-    limit = numbers[first]
-    distance, doubt = 0.0, 1e-9 * abs(limit)
-    for r in range(size):
-        slope = 0.0
-        for c in range(size):
-            entry = numbers[first + 1 + size + r * size + c]
-            slope += entry * (values[c] - numbers[first + 1 + c])
-        part = slope * (values[r] - numbers[first + 1 + r])
-        distance += part
-        doubt += 2.0 * abs(slope) * doubts[r] + _ROUNDING * abs(part)
-    if not abs(distance - limit) > doubt:  # NaN as well
-        return _UNSURE
-    return _IN if distance < limit else _OUT
+_ABSENT = 3  # not in the parent, beside IN, OUT and UNSURE
+_BLOCK = 1024  # events worked on together: their values stay in the processor's cache
+_DENSE = 4  # where more than one in so many events is in question, all are computed side by side
 
 
 @kernel
@@ -169,65 +57,172 @@ def gate_events(
         bool, shape (n_events,); set where rounding could decide. Such an event's
         column of ``out`` means nothing.
     """
-    source_kind, columns, source_numbers, weight_first, weight_column, weight = sources
-    axis_source, scale, numerals, table_first, tables, axis_doubt = axes
     kind, parent, complement, first, place = gates
     low, high, low_band, high_band, reach = limits
-    values, made = np.empty(len(source_kind)), np.full(len(source_kind), -1)
-    scaled, scaled_made = np.empty(len(axis_source)), np.full(len(axis_source), -1)
+    n_sources, n_axes = len(sources[0]), len(axes[0])
+    columns = np.empty((events.shape[1], _BLOCK))
+    values, on_scale = np.empty((n_sources, _BLOCK)), np.empty((n_axes, _BLOCK))
+    has_column, full = np.empty(events.shape[1], np.bool_), np.empty(n_sources, np.bool_)
+    made, scaled_made = np.empty((n_sources, _BLOCK), np.bool_), np.empty((n_axes, _BLOCK), np.bool_)
     widest = 1
     for g in range(len(kind)):
         widest = max(widest, first[g + 1] - first[g])
-    point, doubts = np.empty(widest), np.empty(widest)
-    for i in range(len(events)):
+    state, point, doubts = np.empty(_BLOCK, np.uint8), np.empty(widest), np.empty(widest)
+    for begin in range(0, len(events), _BLOCK):
+        size = min(_BLOCK, len(events) - begin)
+        has_column[:], full[:], made[:], scaled_made[:] = False, False, False, False
         for g in range(len(kind)):
-            if parent[g] >= 0 and not out[parent[g], i]:
+            inside = out[parent[g], begin : begin + size] if parent[g] >= 0 else out[g, begin : begin + size]
+            alive = 0
+            for j in range(size):
+                state[j] = IN if parent[g] < 0 or inside[j] else _ABSENT
+                alive += state[j] == IN
+            if alive == 0:
                 continue
-            found = _IN
-            if kind[g] <= ELLIPSOID:
+            if kind[g] == RECTANGLE:
+                for d in range(first[g], first[g + 1]):
+                    k = operands[d, 0]
+                    _fill(
+                        events, begin, size, sources, k, state, alive, columns, has_column, values, full, made
+                    )
+                    _narrow(values[k], size, low[d], high[d], low_band[d], high_band[d], reach[d], state)
+                    alive = 0
+                    for j in range(size):
+                        alive += state[j] == IN
+                    if alive == 0:
+                        break
+            elif kind[g] <= ELLIPSOID:
+                width = first[g + 1] - first[g]
                 for d in range(first[g], first[g + 1]):
                     a = operands[d, 0]
-                    k = a if kind[g] == RECTANGLE else axis_source[a]
-                    if made[k] != i:
-                        made[k] = i
-                        if source_kind[k] == STORED:
-                            values[k] = events[i, columns[k, 0]] * source_numbers[k, 0]
-                        elif source_kind[k] == COMPENSATED:
-                            total = 0.0
-                            for j in range(weight_first[k], weight_first[k + 1]):
-                                total += events[i, weight_column[j]] * weight[j]
-                            values[k] = total
-                        else:
-                            values[k] = _ratio(events[i], columns[k], source_numbers[k])
-                    if kind[g] == RECTANGLE:
-                        found = _in_range(values[k], low[d], high[d], low_band[d], high_band[d], reach[d])
-                        if found != _IN:
-                            break
+                    k = axes[0][a]
+                    doubts[d - first[g]] = axes[5][a]
+                    _fill(
+                        events, begin, size, sources, k, state, alive, columns, has_column, values, full, made
+                    )
+                    _scale(values[k], size, axes, a, state, on_scale[a], scaled_made[a])
+                for j in range(size):
+                    if state[j] != IN:
                         continue
-                    if scaled_made[a] != i:
-                        scaled_made[a] = i
-                        n = numerals[a]
-                        scaled[a] = _scaled(
-                            values[k], scale[a], n[0], n[1], n[2], n[3], tables, table_first[a]
+                    for d in range(width):
+                        point[d] = on_scale[operands[first[g] + d, 0], j]
+                    if kind[g] == POLYGON:
+                        corners = operands[first[g], 1]
+                        state[j] = in_polygon(
+                            point[0], point[1], doubts[0], doubts[1], numbers, place[g], corners
                         )
-                    point[d - first[g]] = scaled[a]
-                    doubts[d - first[g]] = axis_doubt[a]
-                if kind[g] == POLYGON:
-                    corners = operands[first[g], 1]
-                    found = _in_polygon(point[0], point[1], doubts[0], doubts[1], numbers, place[g], corners)
-                elif kind[g] == ELLIPSOID:
-                    found = _in_ellipsoid(point, doubts, first[g + 1] - first[g], numbers, place[g])
+                    else:
+                        state[j] = in_ellipsoid(point, doubts, width, numbers, place[g])
             else:
-                wanted = kind[g] != ANY_OF
-                found = _IN if wanted else _OUT
-                for d in range(first[g], first[g + 1]):
-                    member = out[operands[d, 0], i] != (operands[d, 1] == 1)
-                    if kind[g] == NONE_OF:
-                        member = not member
-                    if member != wanted:
-                        found = _OUT if wanted else _IN
-                        break
-            if found == _UNSURE:
-                unsure[i] = True
-                break
-            out[g, i] = (found == _IN) != complement[g]
+                _combine(kind[g], operands[first[g] : first[g + 1]], out, begin, size, state)
+            for j in range(size):
+                if state[j] == UNSURE:
+                    unsure[begin + j] = True
+                elif state[j] != _ABSENT:
+                    out[g, begin + j] = (state[j] == IN) != complement[g]
+
+
+@kernel
+def _fill(
+    events: Array,
+    begin: int,
+    size: int,
+    sources: Array,
+    k: int,
+    state: Array,
+    alive: int,
+    columns: Array,
+    has_column: Array,
+    values: Array,
+    full: Array,
+    made: Array,
+) -> None:
+    """Values of a source for the events of a block that are still in question, or for all where most are."""
+    kind, places, numbers, weight_first, weight_column, weight = sources
+    if full[k]:
+        return
+    if kind[k] == STORED:
+        for j in range(size):
+            values[k, j] = events[begin + j, places[k, 0]] * numbers[k, 0]
+        full[k] = True
+    elif kind[k] != COMPENSATED:
+        for j in range(size):
+            values[k, j] = ratio(events[begin + j], places[k], numbers[k])
+        full[k] = True
+    elif _DENSE * alive < size:
+        for j in range(size):
+            if state[j] == IN and not made[k, j]:
+                made[k, j] = True
+                total = 0.0
+                for w in range(weight_first[k], weight_first[k + 1]):
+                    total += events[begin + j, weight_column[w]] * weight[w]
+                values[k, j] = total
+    else:
+        for j in range(size):
+            values[k, j] = 0.0
+        for w in range(weight_first[k], weight_first[k + 1]):
+            c = weight_column[w]
+            if not has_column[c]:
+                has_column[c] = True
+                for j in range(size):
+                    columns[c, j] = events[begin + j, c]
+            _add(values[k], columns[c], weight[w], size)
+        full[k] = True
+
+
+@kernel
+def _add(total: Array, column: Array, weight: float, size: int) -> None:
+    for j in range(size):
+        total[j] += column[j] * weight
+
+
+@kernel
+def _narrow(
+    values: Array,
+    size: int,
+    low: float,
+    high: float,
+    low_band: float,
+    high_band: float,
+    reach: float,
+    state: Array,
+) -> None:
+    """Put the events in question to a range; without branches, which half the events would take."""
+    low_band = low_band if low_band > 0.0 else -1.0  # a band of 0 holds not even its boundary
+    high_band = high_band if high_band > 0.0 else -1.0
+    for j in range(size):
+        x = values[j]
+        near = (
+            (abs(x - low) <= low_band) | (abs(x - high) <= high_band) | (not abs(x) <= reach)
+        )  # NaN as well
+        inside = (x >= low) & (x < high)
+        found = UNSURE if near else (IN if inside else OUT)
+        state[j] = found if state[j] == IN else state[j]
+
+
+@kernel
+def _scale(values: Array, size: int, axes: Array, a: int, state: Array, on_scale: Array, made: Array) -> None:
+    """Scaled values of the events in question."""
+    _, scale, numerals, table_first, tables, _ = axes
+    n = numerals[a]
+    for j in range(size):
+        if state[j] == IN and not made[j]:
+            made[j] = True
+            on_scale[j] = scaled(values[j], scale[a], n[0], n[1], n[2], n[3], tables, table_first[a])
+
+
+@kernel
+def _combine(kind: int, operands: Array, out: Array, begin: int, size: int, state: Array) -> None:
+    """Put the events in question to memberships in other gates: each that decides, decides for good."""
+    for j in range(size):
+        if state[j] == IN:
+            found = OUT if kind == ANY_OF else IN
+            for d in range(len(operands)):
+                member = out[operands[d, 0], begin + j] != (operands[d, 1] == 1)
+                if kind == ANY_OF and member:
+                    found = IN
+                    break
+                if kind != ANY_OF and member == (kind == NONE_OF):
+                    found = OUT
+                    break
+            state[j] = found

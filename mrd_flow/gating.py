@@ -1,84 +1,58 @@
-"""The hierarchy of gates applied to a tube, in chunks, computing only what a gate needs.
+"""The gates of a panel template applied to a tube, by the gating engine, in chunks.
 
-Scatter is used as stored. A marker is compensated in float64 on the events that reached
-a gate which asks for it. A rectangle on the logicle scale is compared on the linear
-scale, at the inverse of its bounds, because the scale is strictly increasing; values too
-near a bound for the inverse's rounding are put through the logicle itself, so that
-membership equals that of the direct computation. Polygons always use the logicle.
+Rules look at evenly spaced events first and place their boundaries
+(`mrd_flow.thresholds`); then every event goes through the compiled gates once, and of
+those in the plasma-cell gate all dimensions are kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_flow.evidence import GateTally
+from mrd_flow.anomaly import Anomaly
+from mrd_flow.engine import GatedChunk, columns_of, gated_chunks
+from mrd_flow.evidence import BoundaryUsed, GateTally
 from mrd_flow.fcs import DEFAULT_CHUNK_EVENTS, DataSet
-from mrd_flow.panel import Bounds, CombinationGate, Logicle, Panel, PolygonGate, RectangleGate
+from mrd_flow.gate_boundaries import Boundaries, applied_gates, overridden
+from mrd_flow.overrides import Override
+from mrd_flow.panel import Bounds, CombinationGate, Panel, PolygonGate, RouteFlag
+from mrd_flow.panel_program import AppliedGate, dimensions_of, panel_program
+from mrd_flow.thresholds import find_boundaries
 
 __all__ = ["GatedTube", "describe", "gate_paths", "gate_tube"]
 
-_NEAR = 1e-9  # relative distance to a bound below which the logicle itself decides
-
 Mask = NDArray[np.bool_]
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatedTube:
     """Counts per gate and the plasma cells of a tube.
 
-    ``plasma_cells`` is float64 (n_plasma_cells, n_dimensions): markers compensated and
-    on the logicle scale, scatter linear, columns ``dimensions``; ``plasma_cell_events``
-    their 0-based event numbers; ``aberrant`` one bool for each. ``membership`` holds a
-    bool per event and gate where it was asked for.
+    ``events`` are all of the file, ``excluded`` those that ``kept`` left out; these are
+    in no gate. ``gates`` are the gates as applied, ``boundaries`` what rules chose before
+    any override. ``plasma_cells`` is float64 (n_plasma_cells, n_dimensions): markers
+    compensated and on the logicle scale, scatter linear, columns ``dimensions``;
+    ``plasma_cell_events`` their 0-based event numbers.
+    ``membership`` holds a bool per event and gate where it was asked for. ``anomalies``
+    are the template's route flags that were raised.
     """
 
     events: int
+    excluded: int
+    gates: tuple[AppliedGate, ...]
+    boundaries: Boundaries
     tallies: tuple[GateTally, ...]
     dimensions: tuple[str, ...]
     plasma_cells: NDArray[np.float64]
     plasma_cell_events: NDArray[np.int64]
-    aberrant: Mask
     membership: dict[str, Mask]
+    anomalies: tuple[Anomaly, ...]
 
     def count(self, gate: str) -> int:
         """Events of one gate."""
         return next(t.count for t in self.tallies if t.gate == gate)
-
-
-class _Chunk:
-    """Columns of a run of events, compensated and transformed when first asked for."""
-
-    def __init__(self, raw: NDArray[np.float32], source: "_Columns") -> None:
-        self.raw = raw
-        self.source = source
-
-    def linear(self, dimension: str, rows: Rows | None) -> NDArray[np.float64]:
-        weights = self.source.weights.get(dimension)
-        if weights is None:
-            column = self.raw[:, self.source.position[dimension]]
-            return (column if rows is None else column[rows]).astype(np.float64)
-        # Term by term rather than by a matrix product, whose last bits depend on the library
-        # and on how many events are at hand: membership must not.
-        block = self.raw if rows is None else self.raw[rows]
-        total = np.zeros(len(block))
-        for position, weight in enumerate(weights):
-            total += block[:, position] * weight
-        return total
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Columns:
-    """How each dimension comes from the columns read, those of the spillover first.
-
-    ``weights`` is the dimension's column of S^-1, ``position`` its own column.
-    """
-
-    read: tuple[int, ...]
-    position: dict[str, int]
-    weights: dict[str, NDArray[np.float64]]
 
 
 def gate_tube(
@@ -87,6 +61,9 @@ def gate_tube(
     tube: int,
     columns: dict[str, int],
     *,
+    kept: Mask | None = None,
+    boundaries: Boundaries | None = None,
+    overrides: Sequence[Override] = (),
     keep_membership: bool = False,
     chunk_events: int = DEFAULT_CHUNK_EVENTS,
 ) -> GatedTube:
@@ -98,6 +75,14 @@ def gate_tube(
         The events, the template, and which of its tubes this is.
     columns
         Column of every scatter parameter and marker (`assign_detectors`).
+    kept
+        Bool (n_events,): events left out are in no gate, and no rule looks at them.
+        None keeps all.
+    boundaries
+        What the rules chose in an earlier run (``GatedTube.boundaries``); None lets them
+        choose.
+    overrides
+        Boundaries moved by an analyst, applied after the rules.
     keep_membership
         Keep a bool per event and gate: one byte each.
     chunk_events
@@ -108,37 +93,117 @@ def gate_tube(
     GatedTube
         The same for any ``chunk_events``. An event with a value that is not a number is
         in no gate that looks at it.
+
+    Raises
+    ------
+    ValueError
+        If ``kept`` is not of the data's length.
+    UsageError
+        If an override does not fit.
     """
-    source = _columns(data, columns)
-    gates = panel.gates_of(tube)
-    counts = {g.name: 0 for g in gates}
-    kept: dict[str, list[Mask]] = {g.name: [] for g in gates}
-    tables, numbers, flags = [], [], []
-    dimensions = tuple(columns)
-    first = 0
-    for raw in data.chunks(source.read, events=chunk_events):
-        chunk = _Chunk(raw, source)
-        members = _members(chunk, panel, tube)
-        for name, rows in members.items():
-            counts[name] += len(rows)
-            if keep_membership:
-                kept[name].append(_as_mask(rows, len(raw)))
-        rows = members[panel.plasma_cell_gate]
-        tables.append(_table(chunk, panel, dimensions, rows))
-        numbers.append(rows.astype(np.int64) + first)
-        flags.append(np.isin(rows, members[panel.aberrant_gate], assume_unique=True))
-        first += len(raw)
+    if kept is not None and kept.shape != (data.events,):
+        raise ValueError(f"kept must have {data.events} entries, one per event")
+    offered = columns_of(data)
+    dimensions = dimensions_of(panel, columns, offered)
+    if boundaries is None:
+        boundaries = find_boundaries(data, panel, tube, dimensions, kept=kept)
+    gates, used = overridden(applied_gates(panel, tube, boundaries), boundaries, overrides, tube=tube)
+    program = panel_program(gates, dimensions, offered)
+    collected = _Collected(panel, tube, gates, keep_membership=keep_membership)
+    for chunk in gated_chunks(data, program, also=dimensions.needed(), events=chunk_events):
+        if kept is not None:
+            np.logical_and(chunk.members, kept[chunk.first :][: len(chunk.events)], out=chunk.members)
+        rows = collected.add(chunk)
+        collected.tables.append(dimensions.table(chunk, rows))
     return GatedTube(
         events=data.events,
-        tallies=_tallies(panel, tube, counts, data.events),
-        dimensions=dimensions,
-        plasma_cells=np.concatenate([np.empty((0, len(dimensions))), *tables]),
-        plasma_cell_events=np.concatenate([np.empty(0, np.int64), *numbers]),
-        aberrant=np.concatenate([np.empty(0, np.bool_), *flags]),
-        membership={n: np.concatenate([np.empty(0, np.bool_), *m]) for n, m in kept.items()}
-        if keep_membership
-        else {},
+        excluded=0 if kept is None else data.events - int(np.count_nonzero(kept)),
+        gates=gates,
+        boundaries=boundaries,
+        tallies=collected.tallies(used, data.events),
+        dimensions=tuple(columns),
+        plasma_cells=np.concatenate([np.empty((0, len(columns))), *collected.tables]),
+        plasma_cell_events=np.concatenate([np.empty(0, np.int64), *collected.numbers]),
+        membership=collected.membership(),
+        anomalies=collected.anomalies(boundaries),
     )
+
+
+class _Collected:
+    """What is kept of each chunk."""
+
+    def __init__(
+        self, panel: Panel, tube: int, gates: Sequence[AppliedGate], *, keep_membership: bool
+    ) -> None:
+        self.panel, self.tube, self.gates = panel, tube, gates
+        self.index = {g.name: i for i, g in enumerate(gates)}
+        self.counts = np.zeros(len(gates), np.int64)
+        self.flags = panel.route_flags_of(tube)
+        self.only_second = np.zeros(len(self.flags), np.int64)
+        self.keep_membership = keep_membership
+        self.members: list[Mask] = []
+        self.tables: list[NDArray[np.float64]] = []
+        self.numbers: list[NDArray[np.int64]] = []
+
+    def add(self, chunk: GatedChunk) -> NDArray[np.intp]:
+        """Count a chunk's members; the rows of its plasma cells."""
+        members = chunk.members
+        self.counts += [np.count_nonzero(m) for m in members]
+        for i, flag in enumerate(self.flags):
+            usual, second = members[self.index[flag.usual]], members[self.index[flag.second]]
+            self.only_second[i] += np.count_nonzero(second & ~usual)
+        if self.keep_membership:
+            self.members.append(members)
+        rows = np.flatnonzero(members[self.index[self.panel.plasma_cell_gate]])
+        self.numbers.append(rows.astype(np.int64) + chunk.first)
+        return rows
+
+    def membership(self) -> dict[str, Mask]:
+        if not self.keep_membership:
+            return {}
+        none = np.empty((len(self.gates), 0), np.bool_)
+        return dict(zip(self.index, np.concatenate([none, *self.members], axis=1), strict=True))
+
+    def anomalies(self, boundaries: Boundaries) -> tuple[Anomaly, ...]:
+        """The route flags raised."""
+        found = []
+        for flag, only_second in zip(self.flags, self.only_second, strict=True):
+            either = int(only_second + self.counts[self.index[flag.usual]])
+            missed = only_second >= max(flag.min_events, flag.share * either)
+            dim = _landmark_dim(flag, boundaries.get(flag.usual, ()))
+            if missed or dim:
+                text = (
+                    f"{only_second} of {either} cells are in gate {flag.second} and not in gate {flag.usual}"
+                )
+                found.append(Anomaly(code=flag.code, text="; ".join([text, *dim])))
+        return tuple(found)
+
+    def tallies(self, used: Boundaries, events: int) -> tuple[GateTally, ...]:
+        paths = gate_paths(self.panel, self.tube)
+        counts = dict(zip(self.index, map(int, self.counts), strict=True))
+        return tuple(
+            GateTally(
+                gate=gate.name,
+                path=paths[gate.name],
+                count=counts[gate.name],
+                parent_count=counts.get(gate.parent, events),
+                rule=", ".join(dict.fromkeys(b.rule for b in used.get(gate.name, ()))) or "fixed",
+                detail=describe(gate, used.get(gate.name, ())),
+                unverified=gate.unverified or bool(self.panel.unverified),
+                boundaries=used.get(gate.name, ()),
+            )
+            for gate in self.gates
+        )
+
+
+def _landmark_dim(flag: RouteFlag, used: Sequence[BoundaryUsed]) -> list[str]:
+    """In words, where the usual route's landmark is dimmer than the rule's limits allow."""
+    return [
+        f"{b.dimension} of {b.population} puts the boundary at {b.found:g}, below {b.low:g}"
+        for b in used
+        if b.dimension == flag.dimension and b.side == "min"
+        if b.found is not None and b.low is not None and b.found < b.low
+    ]
 
 
 def gate_paths(panel: Panel, tube: int) -> dict[str, str]:
@@ -150,8 +215,8 @@ def gate_paths(panel: Panel, tube: int) -> dict[str, str]:
     return paths
 
 
-def describe(gate: RectangleGate | PolygonGate | CombinationGate) -> str:
-    """A gate's boundary in words.
+def describe(gate: AppliedGate, used: Sequence[BoundaryUsed] = ()) -> str:
+    """A gate's boundary in words, and where those came from that are not the template's.
 
     >>> describe(CombinationGate(name="a", kind="any_of", gates=("b", "c")))
     'any of b, c'
@@ -160,8 +225,11 @@ def describe(gate: RectangleGate | PolygonGate | CombinationGate) -> str:
         return f"{gate.kind.replace('_', ' ')} {', '.join(gate.gates)}"
     if isinstance(gate, PolygonGate):
         corners = " ".join(f"({x:g}, {y:g})" for x, y in gate.vertices)
-        return f"{gate.x} x {gate.y} inside {corners}"
-    return "; ".join(_range_in_words(d, b) for d, b in gate.bounds.items())
+        words = f"{gate.x} x {gate.y} inside {corners}"
+    else:
+        words = "; ".join(_range_in_words(d, b) for d, b in gate.bounds.items())
+    sources = [_source_in_words(b) for b in used]
+    return f"{words} ({'; '.join(sources)})" if sources else words
 
 
 def _range_in_words(dimension: str, bounds: Bounds) -> str:
@@ -170,122 +238,15 @@ def _range_in_words(dimension: str, bounds: Bounds) -> str:
     return " and ".join(lower + upper)
 
 
-def _columns(data: DataSet, columns: dict[str, int]) -> _Columns:
-    """Read the spillover block side by side, so that one product compensates a marker."""
-    spillover = data.spillover
-    block = spillover.columns if spillover is not None else ()
-    others = tuple(dict.fromkeys(c for c in columns.values() if c not in block))
-    read = block + others
-    unmixing = spillover.unmixing() if spillover is not None else np.empty((0, 0))
-    return _Columns(
-        read=read,
-        position={d: read.index(c) for d, c in columns.items()},
-        weights={d: unmixing[:, block.index(c)] for d, c in columns.items() if c in block},
-    )
-
-
-def _members(chunk: _Chunk, panel: Panel, tube: int) -> dict[str, Rows]:
-    size = len(chunk.raw)
-    found: dict[str, Rows] = {}
-    for gate in panel.gates_of(tube):
-        parent = found.get(gate.parent)
-        if isinstance(gate, CombinationGate):
-            inside = _combined(gate, found, parent, size)
-        elif isinstance(gate, PolygonGate):
-            inside = _in_polygon(gate, chunk, panel, parent)
-        else:
-            found[gate.name] = _in_rectangle(gate, chunk, panel, parent)
-            continue
-        found[gate.name] = np.flatnonzero(inside) if parent is None else parent[inside]
-    return found
-
-
-def _combined(gate: CombinationGate, found: dict[str, Rows], parent: Rows | None, size: int) -> Mask:
-    masks = [_as_mask(found[name], size) for name in gate.gates]
-    joined = np.logical_and.reduce(masks) if gate.kind == "all_of" else np.logical_or.reduce(masks)
-    joined = ~joined if gate.kind == "none_of" else joined
-    return np.asarray(joined if parent is None else joined[parent])
-
-
-def _in_polygon(gate: PolygonGate, chunk: _Chunk, panel: Panel, parent: Rows | None) -> Mask:
-    from flowutils.gating import points_in_polygon
-
-    points = np.column_stack([_scaled(d, chunk.linear(d, parent), panel) for d in gate.dimensions])
-    if not len(points):
-        return np.empty(0, np.bool_)
-    inside = np.asarray(points_in_polygon(np.array(gate.vertices), points), np.bool_)
-    return np.asarray(inside & np.isfinite(points).all(axis=1))
-
-
-def _in_rectangle(gate: RectangleGate, chunk: _Chunk, panel: Panel, parent: Rows | None) -> Rows:
-    rows = parent
-    for dimension, bounds in gate.bounds.items():
-        values = chunk.linear(dimension, rows)
-        scale = None if dimension in panel.scatter else panel.logicle_of(dimension)
-        inside = _within(values, bounds, scale)
-        rows = np.flatnonzero(inside) if rows is None else rows[inside]
-    assert rows is not None
-    return rows
-
-
-def _within(values: NDArray[np.float64], bounds: Bounds, scale: Logicle | None) -> Mask:
-    inside = np.ones(len(values), np.bool_)
-    if bounds.min is not None:
-        inside &= _at_least(values, bounds.min, scale)
-    if bounds.max is not None:
-        inside &= ~_at_least(values, bounds.max, scale) & ~np.isnan(values)
-    return inside
-
-
-def _at_least(values: NDArray[np.float64], bound: float, scale: Logicle | None) -> Mask:
-    if scale is None:
-        return np.asarray(values >= bound)
-    from flowutils.transforms import logicle_inverse
-
-    turn = float(logicle_inverse(np.array([bound]), None, **_logicle_arguments(scale))[0])
-    above = np.asarray(values >= turn)
-    near = np.flatnonzero(np.abs(values - turn) <= _NEAR * max(scale.t, abs(turn)))
-    if len(near):
-        above[near] = _logicle(values[near], scale) >= bound
-    return above
-
-
-def _scaled(dimension: str, values: NDArray[np.float64], panel: Panel) -> NDArray[np.float64]:
-    return values if dimension in panel.scatter else _logicle(values, panel.logicle_of(dimension))
-
-
-def _logicle(values: NDArray[np.float64], scale: Logicle) -> NDArray[np.float64]:
-    from flowutils.transforms import logicle
-
-    transform: Callable[..., NDArray[np.float64]] = logicle
-    return transform(values, None, **_logicle_arguments(scale))
-
-
-def _logicle_arguments(scale: Logicle) -> dict[str, float]:
-    return {"t": scale.t, "w": scale.w, "m": scale.m, "a": scale.a}
-
-
-def _table(chunk: _Chunk, panel: Panel, dimensions: tuple[str, ...], rows: Rows) -> NDArray[np.float64]:
-    return np.column_stack([_scaled(d, chunk.linear(d, rows), panel) for d in dimensions])
-
-
-def _as_mask(rows: Rows, size: int) -> Mask:
-    mask = np.zeros(size, np.bool_)
-    mask[rows] = True
-    return mask
-
-
-def _tallies(panel: Panel, tube: int, counts: dict[str, int], events: int) -> tuple[GateTally, ...]:
-    paths = gate_paths(panel, tube)
-    return tuple(
-        GateTally(
-            gate=gate.name,
-            path=paths[gate.name],
-            count=counts[gate.name],
-            parent_count=counts.get(gate.parent, events),
-            rule=gate.rule.kind,
-            detail=describe(gate),
-            unverified=gate.unverified or bool(panel.unverified),
-        )
-        for gate in panel.gates_of(tube)
+def _source_in_words(used: BoundaryUsed) -> str:
+    boundary = f"{used.dimension} {used.side}"
+    template = "none" if used.template_value is None else f"{used.template_value:g}"
+    if used.overridden:
+        return boundary + " set by a person" + (f", template {template}" if used.value is not None else "")
+    rule = used.rule.replace("_", " ")
+    if used.fell_back:
+        return f"{boundary}: {rule} found none, {used.reason}; template's value"
+    return (
+        f"{boundary}: {rule} of {used.population_events} {used.population} events, "
+        f"limits {used.low:g} to {used.high:g}, template {template}"
     )

@@ -6,10 +6,22 @@ parent comes later, or a dimension no tube has is refused with the file and the 
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from mrd_flow.panel_checks import problems_of_gates
+from mrd_flow.panel_gates import (
+    ROOT_GATE,
+    Bounds,
+    CombinationGate,
+    Gate,
+    Landmark,
+    Part,
+    PolygonGate,
+    RectangleGate,
+)
+from mrd_flow.panel_populations import ExpectedPopulation, HemodilutionTable
 from pipeline.errors import ConfigRefused, printable
 from pipeline.formats.shipped import shipped_or_own
 from pipeline.formats.toml_tables import read_toml
@@ -17,12 +29,13 @@ from pipeline.formats.toml_tables import read_toml
 __all__ = [
     "Bounds",
     "CombinationGate",
-    "FixedRule",
     "Gate",
+    "Landmark",
     "Logicle",
     "Panel",
     "PolygonGate",
     "RectangleGate",
+    "RouteFlag",
     "Tube",
     "Unverified",
     "load_panel",
@@ -30,21 +43,16 @@ __all__ = [
 ]
 
 _FOLDER = "panels"
-ROOT_GATE = "root"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Unverified(_Part):
+class Unverified(Part):
     """Something in the template that no published source available confirmed."""
 
     what: str
     note: str
 
 
-class Logicle(_Part):
+class Logicle(Part):
     """Logicle scale (Moore and Parks 2012): top T, linear decades W, decades M, extra negative A."""
 
     t: Annotated[float, Field(gt=0)] = 262144.0
@@ -59,113 +67,65 @@ class Logicle(_Part):
         return self
 
 
-class Tube(_Part):
-    """One tube: ``markers`` maps each marker to the detector (fluorochrome) it is expected on.
-
-    ``background_per_million_nucleated`` is the number of aberrant events found per
-    million nucleated cells of a blank that holds ``background_plasma_cell_fraction``
-    plasma cells; ``efficiency`` the share of the clone's cells the gates keep. Both were
-    measured by ``background_command``.
-    """
+class Tube(Part):
+    """One tube: ``markers`` maps each marker to the detector (fluorochrome) it is expected on."""
 
     name: str
     markers: Annotated[dict[str, str], Field(min_length=1)]
-    background_per_million_nucleated: Annotated[float, Field(ge=0)]
-    background_plasma_cell_fraction: Annotated[float, Field(gt=0, le=1)]
-    efficiency: Annotated[float, Field(gt=0, le=1)]
-    background_command: str
 
 
-class FixedRule(_Part):
-    """The boundary stands in the template. Other kinds of rule will join this one."""
+class RouteFlag(Part):
+    """Two ways to the same cells, and when it is flagged that the usual one misses them.
 
-    kind: Literal["fixed"] = "fixed"
+    ``code`` is flagged where ``second`` holds at least ``min_events`` events that ``usual``
+    does not, and these are at least ``share`` of the events of either; and where the rule
+    of ``usual`` for ``dimension`` came to a boundary below its limits, so that the
+    landmark is dim too.
+    """
 
-
-class Bounds(_Part):
-    """Half-open range of one dimension: min <= value < max, either may be absent."""
-
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min is None and self.max is None:
-            raise ValueError("a bound needs min or max")
-        if self.min is not None and self.max is not None and self.min >= self.max:
-            raise ValueError("min must lie below max")
-        return self
-
-
-class _GateBase(_Part):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$")]
-    parent: str = ROOT_GATE
+    code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    usual: str
+    second: str
+    dimension: str = ""
+    min_events: Annotated[int, Field(ge=1)] = 20
+    share: Annotated[float, Field(gt=0, le=1)]
     tubes: tuple[int, ...] = ()
-    rule: FixedRule = FixedRule()
-    unverified: bool = False
 
 
-class RectangleGate(_GateBase):
-    """Bounds on one or more dimensions; markers on the logicle scale, scatter in linear units."""
+class Blank(Part):
+    """What 95 % of marrows without disease stay below, as ``command`` measured it.
 
-    kind: Literal["rectangle"]
-    bounds: Annotated[dict[str, Bounds], Field(min_length=1)]
+    False aberrant cells are normal plasma cells, so their number goes with those present:
+    ``events_per_thousand_plasma_cells``.
+    """
 
-    @property
-    def dimensions(self) -> tuple[str, ...]:
-        """Scatter parameters or markers it looks at."""
-        return tuple(self.bounds)
-
-
-class PolygonGate(_GateBase):
-    """A polygon in two dimensions (even-odd rule, edge included)."""
-
-    kind: Literal["polygon"]
-    x: str
-    y: str
-    vertices: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)]
-
-    @property
-    def dimensions(self) -> tuple[str, ...]:
-        """Scatter parameters or markers it looks at."""
-        return (self.x, self.y)
+    events_per_thousand_plasma_cells: Annotated[float, Field(ge=0)]
+    command: str
 
 
-class CombinationGate(_GateBase):
-    """Events of the parent that are in all, any or none of other gates."""
-
-    kind: Literal["all_of", "any_of", "none_of"]
-    gates: Annotated[tuple[str, ...], Field(min_length=1)]
-
-    @property
-    def dimensions(self) -> tuple[str, ...]:
-        """None of its own."""
-        return ()
-
-
-Gate = Annotated[RectangleGate | PolygonGate | CombinationGate, Field(discriminator="kind")]
-
-
-class Panel(_Part):
+class Panel(Part):
     """A panel template. Gates stand in order: parents, and gates combined, before their use."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     version: str
     title: str
-    phenotype: str
     decision_count: Annotated[int, Field(ge=1)]
     loq_count: Annotated[int, Field(ge=1)]
+    blank: Blank | None = None
     scatter: Annotated[tuple[str, ...], Field(min_length=1)]
     range: Annotated[float, Field(gt=0)]
     nucleated_gate: str
     plasma_cell_gate: str
-    aberrant_gate: str
     unverified: tuple[Unverified, ...] = ()
-    aliases: dict[str, tuple[str, ...]] = {}
+    aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     logicle: Logicle = Logicle()
-    marker_logicle: dict[str, Logicle] = {}
+    marker_logicle: dict[str, Logicle] = Field(default_factory=dict)
     tubes: Annotated[tuple[Tube, ...], Field(min_length=1)]
+    landmarks: tuple[Landmark, ...] = ()
     gates: Annotated[tuple[Gate, ...], Field(min_length=1)]
+    route_flags: tuple[RouteFlag, ...] = ()
+    hemodilution: HemodilutionTable | None = None
+    expected: tuple[ExpectedPopulation, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -178,37 +138,63 @@ class Panel(_Part):
         for tube in range(1, len(self.tubes) + 1):
             found += self._problems_of_tube(tube)
         numbers = set(range(1, len(self.tubes) + 1))
-        found += [f"gate '{g.name}' names a tube there is not" for g in self.gates if set(g.tubes) - numbers]
+        parts = [("gate", g.name, g.tubes) for g in self.gates]
+        parts += [("landmark", m.name, m.tubes) for m in self.landmarks]
+        parts += [("route flag", f.code, f.tubes) for f in self.route_flags]
+        found += [
+            f"{what} '{name}' names a tube there is not"
+            for what, name, tubes in parts
+            if set(tubes) - numbers
+        ]
+        known = {g.name for g in self.gates}
+        marrow = self.hemodilution.populations if self.hemodilution else ()
+        named = [("hemodilution", m.gate) for m in marrow] + [("expected", e.gate) for e in self.expected]
+        found += [
+            f"{what} names gate '{gate}', which is not there" for what, gate in named if gate not in known
+        ]
         return found
 
     def _problems_of_tube(self, tube: int) -> list[str]:
-        found, seen = [], {ROOT_GATE: (ROOT_GATE,)}
+        gates = self.gates_of(tube)
         known = {*self.scatter, *self.tubes[tube - 1].markers}
-        names = [g.name for g in self.gates_of(tube)]
-        if ROOT_GATE in names or len(set(names)) != len(names):
-            found.append(f"gate names of tube {tube} must differ from each other and from '{ROOT_GATE}'")
-        for gate in self.gates_of(tube):
-            if gate.parent not in seen:
-                found.append(f"gate '{gate.name}' comes before its parent '{gate.parent}' in tube {tube}")
-            combined = gate.gates if isinstance(gate, CombinationGate) else ()
-            found += [
-                f"gate '{gate.name}' combines '{g}' before it stands" for g in combined if g not in seen
-            ]
-            found += [
-                f"gate '{gate.name}' uses '{d}', which tube {tube} does not have"
-                for d in gate.dimensions
-                if d not in known
-            ]
-            seen[gate.name] = (*seen.get(gate.parent, ()), gate.name)
-        lineage = (ROOT_GATE, self.nucleated_gate, self.plasma_cell_gate, self.aberrant_gate)
-        for outer, inner in pairwise(lineage):
-            if outer not in seen.get(inner, ()):
+        found, lineages = problems_of_gates(
+            gates, self.landmarks_of(tube), known, tube=tube, scatter=self.scatter
+        )
+        wanted = (ROOT_GATE, self.nucleated_gate, self.plasma_cell_gate)
+        for outer, inner in pairwise(wanted):
+            if outer not in lineages.get(inner, ()):
                 found.append(f"gate '{inner}' must exist in tube {tube} and descend from '{outer}'")
+        found += [
+            f"route flag '{flag.code}' names gate '{name}', which tube {tube} does not have"
+            for flag in self.route_flags_of(tube)
+            for name in (flag.usual, flag.second)
+            if name not in lineages
+        ]
+        ruled = {
+            (gate.name, dimension)
+            for gate in gates
+            if isinstance(gate, RectangleGate)
+            for dimension, bounds in gate.bounds.items()
+            if bounds.min_rule is not None
+        }
+        found += [
+            f"route flag '{flag.code}' needs a min_rule of gate '{flag.usual}' for '{flag.dimension}'"
+            for flag in self.route_flags_of(tube)
+            if flag.dimension and (flag.usual, flag.dimension) not in ruled
+        ]
         return found
 
     def gates_of(self, tube: int) -> tuple[RectangleGate | PolygonGate | CombinationGate, ...]:
         """Gates of one tube (1-based), in the template's order."""
         return tuple(g for g in self.gates if not g.tubes or tube in g.tubes)
+
+    def landmarks_of(self, tube: int) -> tuple[Landmark, ...]:
+        """Landmarks of one tube (1-based), in the template's order."""
+        return tuple(m for m in self.landmarks if not m.tubes or tube in m.tubes)
+
+    def route_flags_of(self, tube: int) -> tuple[RouteFlag, ...]:
+        """Route flags of one tube (1-based), in the template's order."""
+        return tuple(f for f in self.route_flags if not f.tubes or tube in f.tubes)
 
     def logicle_of(self, marker: str) -> Logicle:
         """The scale of one marker."""

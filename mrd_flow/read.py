@@ -1,22 +1,67 @@
 """Tubes of a sample as counts: FCS files through the gates of their panel template."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mrd_flow.anomaly import Anomaly
-from mrd_flow.detectors import Assignment, assign_detectors
-from mrd_flow.evidence import CallRules, FlowEvidence, FlowSettings, TubeEvidence
-from mrd_flow.fcs import DataSet, read_data_sets
+from mrd_flow.classification import Classified, Knowledge, classify_tubes, knowledge_of, tube_cells
+from mrd_flow.diagnostic_phenotype import DiagnosticPhenotype
+from mrd_flow.evidence import FlowEvidence, FlowSettings
 from mrd_flow.gating import GatedTube, gate_tube
-from mrd_flow.panel import Panel, load_panel
+from mrd_flow.merged import TubeCells
+from mrd_flow.opened import OpenedTube, open_tube
+from mrd_flow.overrides import Override, check_fit, overrides_of
+from mrd_flow.panel import CombinationGate, Panel, RectangleGate, load_panel
+from mrd_flow.panel_gates import ROOT_GATE
+from mrd_flow.rare_event_guard import guard_rare_events
+from mrd_flow.tube_evidence import call_rules, counted_tube, distances_between, uncounted_tube
 from pipeline.errors import InputRefused
 from pipeline.formats.digest import sha256_file, sha256_joined
 from pipeline.model import Sample
 
-__all__ = ["read_sample", "read_tubes"]
+__all__ = [
+    "CountedSample",
+    "OpenedSample",
+    "count_sample",
+    "gate_sample",
+    "open_sample",
+    "read_patient",
+    "read_sample",
+]
 
 
-def read_sample(sample: Sample, settings: FlowSettings) -> FlowEvidence:
-    """Gate every tube of a sample by the template that ``sample.panel`` names.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSample:
+    """The tubes of one sample before their gates, ready to be counted more than once."""
+
+    sample: Sample
+    panel: Panel
+    tubes: tuple[OpenedTube, ...]
+    input_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedSample:
+    """Counts of one sample, and each tube's plasma cells; None where a tube does not fit."""
+
+    evidence: FlowEvidence
+    gated: tuple[GatedTube | None, ...]
+    classified: Classified | None
+
+    @property
+    def cells(self) -> tuple[TubeCells, ...]:
+        """Every plasma cell with what the classifier said of it, tube by tube."""
+        if self.classified is None:
+            return ()
+        found = self.classified.tubes
+        numbered = enumerate(self.gated, start=1)
+        return tuple(tube_cells(n, g, found[n]) for n, g in numbered if g is not None)
+
+
+def read_sample(
+    sample: Sample, settings: FlowSettings, *, diagnosis: DiagnosticPhenotype | None = None
+) -> FlowEvidence:
+    """Count every tube of a sample by the template that ``sample.panel`` names.
 
     Parameters
     ----------
@@ -25,6 +70,8 @@ def read_sample(sample: Sample, settings: FlowSettings) -> FlowEvidence:
         template's name or a ``.toml`` path.
     settings
         The run's choices.
+    diagnosis
+        The patient's clone at diagnosis, where it is known; of another panel it is not used.
 
     Returns
     -------
@@ -35,46 +82,157 @@ def read_sample(sample: Sample, settings: FlowSettings) -> FlowEvidence:
     Raises
     ------
     UsageError, ConfigRefused
-        If the template is not known or not valid.
+        If the template is not known or not valid, or has no reference of normal plasma cells.
     DamagedFile, InputRefused
         If a file cannot be read.
     """
-    return read_tubes(sample, load_panel(sample.panel), settings)[0]
+    panel = load_panel(sample.panel)
+    known = knowledge_of(panel, settings, diagnosis)
+    return count_sample(open_sample(sample, panel, settings), known, settings).evidence
 
 
-def read_tubes(
-    sample: Sample, panel: Panel, settings: FlowSettings
-) -> tuple[FlowEvidence, tuple[GatedTube | None, ...]]:
-    """As `read_sample` for a template at hand, with each tube's plasma cells beside the counts.
+def read_patient(
+    samples: Sequence[Sample], settings: FlowSettings, *, baseline: str
+) -> tuple[FlowEvidence, ...]:
+    """Read all samples of a patient, diagnosis first, whose clone the others are told of.
 
-    A tube with a ``mismatch`` has None there.
+    Parameters
+    ----------
+    samples
+        In any order; the evidence has the same.
+    settings
+        The run's choices.
+    baseline
+        Code of the time point of diagnosis.
+
+    Raises
+    ------
+    UsageError, ConfigRefused, DamagedFile, InputRefused
+        As `read_sample`.
+    """
+    known: dict[str, DiagnosticPhenotype] = {}
+    found: dict[int, FlowEvidence] = {}
+    order = sorted(range(len(samples)), key=lambda i: samples[i].timepoint != baseline)
+    for i in order:
+        sample = samples[i]
+        at_baseline = sample.timepoint == baseline
+        found[i] = read_sample(sample, settings, diagnosis=None if at_baseline else known.get(sample.panel))
+        classified = found[i].classification
+        if at_baseline and classified is not None and classified.phenotype is not None:
+            known.setdefault(sample.panel, classified.phenotype)
+    return tuple(found[i] for i in range(len(samples)))
+
+
+def open_sample(sample: Sample, panel: Panel, settings: FlowSettings) -> OpenedSample:
+    """Open every tube of a sample and look at how it was acquired.
+
+    The plasma cells are gated once without the mask, so that it cannot remove them unseen.
+
+    Raises
+    ------
+    DamagedFile, InputRefused
+        If a file cannot be read.
     """
     digests = [_digest(path) for path in sample.files]
-    found = [_tube(path, panel, i, settings) for i, path in enumerate(sample.files, start=1)]
-    repeated = {i for i, d in enumerate(digests) if d in digests[:i]}
     tubes = [
-        _without_counts(evidence, "the same file is given twice") if i in repeated else evidence
-        for i, (evidence, _) in enumerate(found)
+        _guarded(open_tube(path, panel, number), panel, settings)
+        for number, path in enumerate(sample.files, start=1)
     ]
+    for index, digest in enumerate(digests):
+        if digest in digests[:index]:
+            twice = "the same file is given twice"
+            tubes[index] = replace(tubes[index], mismatch=twice, data=None, columns=None, qc=None)
     tubes += [
-        _empty(number, panel.tubes[number - 1].name, f"tube {number} is missing")
-        for number in range(len(found) + 1, len(panel.tubes) + 1)
+        OpenedTube(
+            tube=number,
+            name=panel.tubes[number - 1].name,
+            events=0,
+            mismatch=f"tube {number} is missing",
+            anomalies=(),
+        )
+        for number in range(len(tubes) + 1, len(panel.tubes) + 1)
     ]
-    evidence = FlowEvidence(
-        sample=sample,
-        rules=CallRules(
-            panel=panel.name,
-            version=panel.version,
-            phenotype=panel.phenotype,
-            tubes=len(panel.tubes),
-            decision_count=panel.decision_count,
-            loq_count=panel.loq_count,
-            unverified=tuple(u.what for u in panel.unverified),
-        ),
-        tubes=tuple(tubes),
-        input_sha256=sha256_joined(digests),
+    return OpenedSample(sample=sample, panel=panel, tubes=tuple(tubes), input_sha256=sha256_joined(digests))
+
+
+def gate_sample(
+    opened: OpenedSample,
+    settings: FlowSettings,
+    *,
+    overrides: Sequence[Override] = (),
+    before: Sequence[GatedTube | None] = (),
+) -> tuple[GatedTube | None, ...]:
+    """Put every tube through its gates; None where a tube does not fit.
+
+    Parameters
+    ----------
+    opened
+        The tubes.
+    settings
+        The run's choices.
+    overrides
+        Gates moved by an analyst.
+    before
+        The same tubes gated without overrides, by tube: rules do not look at the events
+        again, and a tube without overrides is not gated again.
+
+    Raises
+    ------
+    UsageError
+        If an override does not fit the panel.
+    DamagedFile
+        If a file became shorter since it was opened.
+    """
+    check_fit(overrides, opened.panel)
+    return tuple(
+        _gated(tube, opened.panel, settings, overrides, before[i] if before else None)
+        for i, tube in enumerate(opened.tubes)
     )
-    return evidence, tuple(gated for _, gated in found)
+
+
+def count_sample(
+    opened: OpenedSample,
+    known: Knowledge,
+    settings: FlowSettings,
+    *,
+    overrides: Sequence[Override] = (),
+    before: CountedSample | None = None,
+) -> CountedSample:
+    """Gate every tube and classify the plasma cells of all of them together.
+
+    Parameters
+    ----------
+    opened
+        The tubes.
+    known
+        What the classifier knows beforehand.
+    settings, overrides
+        As in `gate_sample`.
+    before
+        An earlier count of the same tubes without overrides, which saves time.
+
+    Raises
+    ------
+    UsageError, DamagedFile
+        As `gate_sample`.
+    """
+    panel = opened.panel
+    gated = gate_sample(opened, settings, overrides=overrides, before=() if before is None else before.gated)
+    classified = classify_tubes(gated, panel, known)
+    found = {} if classified is None else classified.tubes
+    evidence = FlowEvidence(
+        sample=opened.sample,
+        rules=call_rules(panel),
+        tubes=tuple(
+            uncounted_tube(tube) if g is None else counted_tube(tube, g, found[tube.tube], panel)
+            for tube, g in zip(opened.tubes, gated, strict=True)
+        ),
+        input_sha256=opened.input_sha256,
+        classification=None if classified is None else classified.evidence,
+        distances=distances_between(gated, found, panel),
+        overrides=tuple(overrides),
+    )
+    return CountedSample(evidence=evidence, gated=gated, classified=classified)
 
 
 def _digest(path: Path) -> str:
@@ -84,88 +242,50 @@ def _digest(path: Path) -> str:
         raise InputRefused(f"cannot be read ({error.strerror})", path=path) from error
 
 
-def _tube(
-    path: Path, panel: Panel, tube: int, settings: FlowSettings
-) -> tuple[TubeEvidence, GatedTube | None]:
-    if tube > len(panel.tubes):
-        return _empty(tube, "", f"the template has {len(panel.tubes)} tube(s)"), None
-    name = panel.tubes[tube - 1].name
-    data, assignment, anomalies = _chosen(read_data_sets(path), panel, tube)
-    if assignment.mismatch:
-        return _empty(tube, name, assignment.mismatch, data.events, anomalies), None
-    gated = gate_tube(data, panel, tube, assignment.columns, chunk_events=settings.chunk_events)
-    return _counted(gated, panel, tube, data, assignment, anomalies), gated
+def _guarded(tube: OpenedTube, panel: Panel, settings: FlowSettings) -> OpenedTube:
+    """The tube with a mask that does not remove the cells looked for."""
+    if tube.data is None or tube.columns is None or tube.qc is None or tube.qc.removed == 0:
+        return tube
+    gated = gate_tube(
+        tube.data, _to_plasma_cells(panel), tube.tube, tube.columns, chunk_events=settings.chunk_events
+    )
+    return tube.with_qc(guard_rare_events(tube.qc, gated.plasma_cell_events))
 
 
-def _chosen(
-    data_sets: tuple[DataSet, ...], panel: Panel, tube: int
-) -> tuple[DataSet, Assignment, tuple[Anomaly, ...]]:
-    """The last data set that fits: in an LMD file the later one has the full resolution."""
-    options = [(d, assign_detectors(d.parameters, panel, tube)) for d in data_sets]
-    fitting = [o for o in options if not o[1].mismatch]
-    data, assignment = (fitting or options)[-1]
-    anomalies = (*data.anomalies, *assignment.anomalies)
-    if len(data_sets) > 1:
-        number = next(i for i, d in enumerate(data_sets, start=1) if d is data)
-        text = f"the file holds {len(data_sets)} data sets; number {number} is used"
-        anomalies = (*anomalies, Anomaly(code="several_data_sets", text=text))
-    return data, assignment, anomalies
+def _to_plasma_cells(panel: Panel) -> Panel:
+    """The template with those gates only on which that of the plasma cells depends."""
+    wanted = {panel.plasma_cell_gate, *(m.parent for m in panel.landmarks)}
+    for gate in reversed(panel.gates):  # what a gate depends on stands before it
+        if gate.name not in wanted:
+            continue
+        wanted.add(gate.parent)
+        if isinstance(gate, CombinationGate):
+            wanted.update(gate.gates)
+        if isinstance(gate, RectangleGate):
+            rules = [rule for bounds in gate.bounds.values() for _, rule, _ in bounds.ruled()]
+            wanted.update(getattr(rule, "population", None) or ROOT_GATE for rule in rules)
+    gates = tuple(g for g in panel.gates if g.name in wanted)
+    return panel.model_copy(update={"gates": gates, "route_flags": ()})
 
 
-def _counted(
-    gated: GatedTube,
+def _gated(
+    tube: OpenedTube,
     panel: Panel,
-    tube: int,
-    data: DataSet,
-    assignment: Assignment,
-    anomalies: tuple[Anomaly, ...],
-) -> TubeEvidence:
-    template = panel.tubes[tube - 1]
-    covered = set(data.spillover.columns) if data.spillover is not None else set()
-    uncovered = [m for m in template.markers if assignment.columns[m] not in covered]
-    if uncovered and data.spillover is not None:
-        text = f"the spillover matrix leaves out {', '.join(uncovered)}"
-        anomalies = (*anomalies, Anomaly(code="spillover_incomplete", text=text))
-    plasma_cells, aberrant = gated.count(panel.plasma_cell_gate), gated.count(panel.aberrant_gate)
-    # The template's background was measured at its own share of plasma cells. False
-    # aberrant cells are plasma cells, so the number expected goes with those present.
-    per_plasma_cell = (
-        template.background_per_million_nucleated * 1e-6 / template.background_plasma_cell_fraction
+    settings: FlowSettings,
+    overrides: Sequence[Override],
+    before: GatedTube | None,
+) -> GatedTube | None:
+    if tube.data is None or tube.columns is None or tube.qc is None:
+        return None
+    if before is not None and not overrides_of(overrides, tube.tube):
+        return before
+    return gate_tube(
+        tube.data,
+        panel,
+        tube.tube,
+        tube.columns,
+        kept=tube.qc.kept,
+        boundaries=None if before is None else before.boundaries,
+        overrides=overrides,
+        chunk_events=settings.chunk_events,
     )
-    return TubeEvidence(
-        tube=tube,
-        name=template.name,
-        events=gated.events,
-        nucleated=gated.count(panel.nucleated_gate),
-        plasma_cells=plasma_cells,
-        aberrant=aberrant,
-        background_mean=per_plasma_cell * (plasma_cells - aberrant),
-        efficiency=template.efficiency,
-        compensated=not uncovered,
-        gates=gated.tallies,
-        anomalies=anomalies,
-        mismatch="",
-    )
-
-
-def _empty(
-    tube: int, name: str, mismatch: str, events: int = 0, anomalies: tuple[Anomaly, ...] = ()
-) -> TubeEvidence:
-    return TubeEvidence(
-        tube=tube,
-        name=name,
-        events=events,
-        nucleated=0,
-        plasma_cells=0,
-        aberrant=0,
-        background_mean=0.0,
-        efficiency=1.0,
-        compensated=False,
-        gates=(),
-        anomalies=anomalies,
-        mismatch=mismatch,
-    )
-
-
-def _without_counts(evidence: TubeEvidence, mismatch: str) -> TubeEvidence:
-    return _empty(evidence.tube, evidence.name, mismatch, evidence.events, evidence.anomalies)

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from mrd_flow import gate_codes
 from pipeline.errors import InputRefused, printable
 
-__all__ = ["Scale", "linear_bound", "scale_of"]
+__all__ = ["Scale", "linear_bound", "logicle_scale", "scale_of"]
 
 _NODES = 1 << 14
 _REACH = 1e4  # in tops of scale: linear values beyond are left to the reference
 _TABLE_REACH = 4.0
 _SAFETY = 4.0
+_SECTIONS = 64  # of a range at a time: each call of the reference costs as much as many values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,17 @@ def scale_of(transform: Any) -> Scale:
             )
 
 
+def logicle_scale(t: float, w: float, m: float, a: float) -> Scale:
+    """The logicle scale as `scale_of` makes it of FlowKit's, without FlowKit, which takes seconds to import.
+
+    Parameters
+    ----------
+    t, w, m, a
+        Top of the scale, linear decades, decades and extra negative decades.
+    """
+    return _tabulated(_Logicle(t, w, m, a), t)
+
+
 def linear_bound(scale: Scale, bound: float) -> float:
     """Smallest linear value at which the scale reaches ``bound``; infinite where it does so always or never.
 
@@ -99,20 +111,36 @@ def linear_bound(scale: Scale, bound: float) -> float:
     if scale.reference is None:
         return bound
     low, high = max(-scale.reach, scale.floor), scale.reach
-
-    def reached(x: float) -> bool:
-        return bool(scale.exact(np.array([x]))[0] >= bound)
-
-    if reached(low):
+    at_low, at_high = scale.exact(np.array([low, high])) >= bound
+    if at_low:
         return scale.floor
-    if not reached(high):
+    if not at_high:
         return math.inf
     while high - low > 1e-13 * max(abs(low), abs(high), 1e-6):
-        middle = low + (high - low) / 2.0
-        if middle in (low, high):
+        between = np.unique(np.linspace(low, high, _SECTIONS + 1)[1:-1])
+        between = between[(between > low) & (between < high)]
+        if not len(between):
             break
-        low, high = (low, middle) if reached(middle) else (middle, high)
+        # not before the first that reached it, as a bisection would find
+        first = int(np.argmax(np.append(scale.exact(between) >= bound, True)))
+        ends = np.concatenate(([low], between, [high]))
+        low, high = float(ends[first]), float(ends[first + 1])
     return high
+
+
+@dataclass(frozen=True, slots=True)
+class _Logicle:
+    """FlowUtils' logicle, which FlowKit's transform of that name calls."""
+
+    t: float
+    w: float
+    m: float
+    a: float
+
+    def apply(self, values: NDArray[np.float64]) -> Any:
+        from flowutils.transforms import logicle
+
+        return logicle(values, None, t=self.t, w=self.w, m=self.m, a=self.a)
 
 
 def _scale(

@@ -2,29 +2,26 @@
 
 import csv
 import io
-import tomllib
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from pipeline.cli.clinical_files import say
+from pipeline.cli.clinical_patients import eligibility, fish, stage
 from pipeline.clinical.interval_kind import IntervalKind
-from pipeline.errors import ConfigRefused
 from pipeline.formats.atomic import write_text
 from pipeline.formats.csv_table import number_cell, write_csv
-
-if TYPE_CHECKING:
-    from pipeline.clinical.rules import ResponseRules
 
 __all__ = ["app"]
 
 app = typer.Typer(
     help="Response, staging and endpoints from laboratory and follow-up tables.", no_args_is_help=True
 )
-
-_NOTES_SHOWN = 20
+app.command()(stage)
+app.command()(eligibility)
+app.command()(fish)
 
 
 @app.command()
@@ -48,14 +45,15 @@ def respond(
 
     Whatever had to be mended in the table is said on stderr.
     """
+    from pipeline.cli.clinical_files import rule_set
     from pipeline.clinical.confirmation import RESPONSE_COLUMNS, respond
     from pipeline.clinical.laboratory import LAB_COLUMNS, labs_from_table
     from pipeline.clinical.visits import histories
     from pipeline.formats.delimited import read_table
 
-    rule_set = _rules(rules)
+    chosen = rule_set(rules)
     table = labs_from_table(read_table(labs, LAB_COLUMNS), path=labs)
-    _say(table.notes)
+    say(table.notes)
     rows = [
         (
             r.patient_id,
@@ -68,44 +66,9 @@ def respond(
             ";".join(r.rows),
         )
         for history in histories(table.values)
-        for r in respond(history, rule_set)
+        for r in respond(history, chosen)
     ]
     write_csv(out, RESPONSE_COLUMNS, rows)
-
-
-@app.command()
-def stage(
-    baseline: Annotated[
-        Path,
-        typer.Argument(
-            metavar="BASELINE.csv",
-            help="One row a patient: laboratory values and FISH; an empty cell was not tested.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="STAGE.csv", help="Stage table.", show_default=False)],
-) -> None:
-    """ISS, R-ISS, R2-ISS and IMS 2025: a stage where every result of the missing tests gives it.
-
-    Whatever had to be mended in the table is said on stderr.
-    """
-    from pipeline.clinical.baseline import BASELINE_COLUMNS, STAGE_COLUMNS, stages_from_table
-    from pipeline.formats.delimited import read_table
-
-    patients, notes = stages_from_table(read_table(baseline, BASELINE_COLUMNS), path=baseline)
-    _say(notes)
-    rows = [
-        (
-            p.patient_id,
-            p.staging.iss,
-            p.staging.r_iss,
-            p.staging.r2_iss,
-            p.staging.ims_2025,
-            ";".join(p.missing),
-        )
-        for p in patients
-    ]
-    write_csv(out, STAGE_COLUMNS, rows)
 
 
 @app.command()
@@ -114,7 +77,7 @@ def stratify(
         Path,
         typer.Argument(
             metavar="RESPONSE.csv",
-            help="Table of `respond`; columns site_response, transplant_on and days_after_transplant are read.",
+            help="Table of `respond`; also reads site_response, transplant_on, days_after_transplant.",
             show_default=False,
         ),
     ],
@@ -145,16 +108,16 @@ def stratify(
     from pipeline.formats.delimited import read_table
 
     read = responses_from_table(read_table(responses, RESPONSE_READ_COLUMNS), path=responses)
-    _say(read.notes)
+    say(read.notes)
     transplanted = {}
     if treatment is not None:
         table = treatment_from_table(read_table(treatment, COURSE_COLUMNS), path=treatment)
-        _say(table.notes)
+        say(table.notes)
         transplanted = transplants(r for r in table.rows if isinstance(r, Course))
     existing = strata_from_table(read_table(out, STRATA_COLUMNS), path=out) if out.exists() else ()
     added = added_rows(existing, candidates(read.rows, transplanted))
     _append(out, STRATA_COLUMNS, [row.cells for row in added])
-    _say([f"{row.patient_id}: {row.queries}" for row in added if row.queries])
+    say([f"{row.patient_id}: {row.queries}" for row in added if row.queries])
 
 
 @app.command()
@@ -163,23 +126,60 @@ def endpoints(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="Folder with time_to_event.csv: patient_id,endpoint,time,event,group "
-            "(event 0 censored, 1 event, 2 competing).",
+            help="Batch, or folder with any of time_to_event, labs or response, baseline, treatment, "
+            "harvest, adverse_events, outcome, imaging, mrd (.csv).",
             show_default=False,
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for survival.csv.", show_default=False)
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the tables.", show_default=False)
     ],
     interval: Annotated[
-        IntervalKind, typer.Option("--interval", help="Scale of the intervals of curves.")
+        IntervalKind, typer.Option("--interval", help="Scale of the intervals of survival.csv.")
     ] = IntervalKind.LOG_LOG,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="CONFIG.toml", help="Names the clinical tables of a batch, and thresholds."
+        ),
+    ] = None,
+    rules: Annotated[
+        str, typer.Option("--rules", metavar="NAME", help="Rule set by which labs.csv is judged.")
+    ] = "imwg2016",
 ) -> None:
-    """Kaplan-Meier or, with competing events, Aalen-Johansen curves; log-rank test and Cox's model.
+    """One table per endpoint, with intervals; a number that cannot be given has a reason instead.
 
-    Groups are compared with the first of them in alphabetical order. A number that cannot be
-    given is not in the table; the reason is said on stderr.
+    time_to_event.csv (patient_id,endpoint,time,event,group; event 0 censored, 1 event, 2 competing)
+    gives survival.csv: Kaplan-Meier or, with competing events, Aalen-Johansen curves, log-rank test and
+    Cox's model. baseline.csv names the patients of the intention-to-treat set and gives the others. What
+    is left out is said on stderr.
     """
+    from pipeline.cli.clinical_files import named_files, read_trial
+    from pipeline.clinical.mrd_endpoints import THRESHOLDS
+    from pipeline.clinical.trial_endpoints import endpoint_tables
+
+    files, thresholds = named_files(folder), THRESHOLDS
+    if config is not None:
+        from pipeline.workflow.config import load_config
+
+        loaded = load_config(config)
+        files, thresholds = named_files(folder, loaded.clinical), loaded.thresholds
+    trial, notes = read_trial(files, rules=rules)
+    say(notes)
+    if trial.patients:
+        tables, left_out = endpoint_tables(trial, thresholds=thresholds)
+    elif "time_to_event" in files and len(files) == 1:
+        tables, left_out = (), ()
+    else:
+        tables, left_out = (), ("no baseline.csv names the enrolled patients: no endpoint of them is made",)
+    if "time_to_event" in files:
+        _write_survival(files["time_to_event"], out / "survival.csv", interval)
+    for table in tables:
+        write_csv(out / f"{table.name}.csv", table.columns, table.rows)
+    say(left_out)
+
+
+def _write_survival(path: Path, out: Path, interval: IntervalKind) -> None:
     from pipeline.clinical.endpoints import (
         SURVIVAL_COLUMNS,
         TIME_COLUMNS,
@@ -188,13 +188,12 @@ def endpoints(
     )
     from pipeline.formats.delimited import read_table
 
-    path = folder / "time_to_event.csv"
-    observations, mended = observations_from_table(read_table(path, TIME_COLUMNS), path=path)
-    rows, absent = survival_table(observations, interval=interval)
-    _say(mended)
-    _say(absent)
+    observed, mended = observations_from_table(read_table(path, TIME_COLUMNS), path=path)
+    rows, absent = survival_table(observed, interval=interval)
+    say(mended)
+    say(absent)
     write_csv(
-        out / "survival.csv",
+        out,
         SURVIVAL_COLUMNS,
         [
             (
@@ -225,25 +224,6 @@ def _append(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
     write_text(path, text.getvalue())
 
 
-def _say(notes: Sequence[str]) -> None:
-    """Notes on stderr; a table in another unit throughout has one per row, and the first tell it."""
-    for note in notes[:_NOTES_SHOWN]:
-        typer.echo(note, err=True)
-    if len(notes) > _NOTES_SHOWN:
-        typer.echo(f"and {len(notes) - _NOTES_SHOWN} more of the kind", err=True)
-
-
 def _digits(value: float | None) -> str:
     """Twelve digits: more than any reference prints, fewer than rounding disturbs."""
     return number_cell(value, digits=12)
-
-
-def _rules(name: str) -> "ResponseRules":
-    from pipeline.clinical.rules import rule_set_path, rules_from
-
-    path = rule_set_path(name)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigRefused("the rule set cannot be read", path=path) from error
-    return rules_from(content, path=path)

@@ -19,6 +19,7 @@ from pipeline.cli.concordance import app as concordance
 from pipeline.cli.demo import demo
 from pipeline.cli.detection import app as detection
 from pipeline.cli.tables import export, query
+from pipeline.cli.variants import app as variants
 from pipeline.errors import NadirError, SheetRefused, printable
 
 __all__ = ["app", "main"]
@@ -39,6 +40,7 @@ app.add_typer(flow, name="flow")
 app.add_typer(concordance, name="concordance")
 app.add_typer(clinical, name="clinical")
 app.add_typer(detection, name="detection")
+app.add_typer(variants, name="variants")
 
 
 def _show_version(wanted: bool) -> None:

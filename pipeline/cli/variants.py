@@ -65,7 +65,7 @@ def annotate(
     with Reference(reference) as bases:
         models = read_gene_models(genes, isoforms=chosen, reference=bases)
         tally = annotate_vcf(variants, out, Annotator(bases, models), settings)
-    unnamed = f", {tally.unnamed} symbolic without names" if tally.unnamed else ""
+    unnamed = f", {tally.unnamed} without an allele in bases" if tally.unnamed else ""
     merged = f", {tally.merged} named together with their neighbours" if tally.merged else ""
     typer.echo(f"{tally.alleles} alternative alleles{unnamed}{merged} in {out}; research use only", err=True)
     for note, count in sorted(tally.notes.items()):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "EVENTS_PER_TERM_MIN",
     "SURVIVAL_COLUMNS",
     "TIME_COLUMNS",
     "Observation",
@@ -37,7 +38,7 @@ __all__ = [
 
 TIME_COLUMNS = ("patient_id", "endpoint", "time", "event", "group")
 SURVIVAL_COLUMNS = ("endpoint", "group", "statistic", "time", "estimate", "ci_low", "ci_high", "interval")
-_EVENTS_PER_TERM_MIN = 5
+EVENTS_PER_TERM_MIN = 5
 _CONFIDENCE_Z = 1.959963984540054
 
 
@@ -208,7 +209,7 @@ def _comparisons(
         for statistic, value in (("logrank", test.chi_square), ("logrank_p", test.p_value)):
             rows.append(_plain_row(endpoint, "", statistic, value))
     happened = int((events == 1).sum())
-    if happened < _EVENTS_PER_TERM_MIN * (len(names) - 1):
+    if happened < EVENTS_PER_TERM_MIN * (len(names) - 1):
         notes.append(f"{endpoint}: no Cox model: {happened} events, at least 5 per group compared are needed")
         return rows
     covariates = (groups[:, None] == np.arange(1, len(names))).astype(np.float64)

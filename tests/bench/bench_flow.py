@@ -1,11 +1,13 @@
-"""Speed and memory of the gating engine, FlowKit on the same file and gates in the same run.
+"""Speed and memory of gating, FlowKit on the same files and gates in the same run.
 
-    python tests/bench/bench_flow.py [--events 10000000] [--without-flowkit]
+    python tests/bench/bench_flow.py [--events 10000000] [--without-flowkit] [--route gates|panel]
 
-Each engine runs in a process of its own: read, compensate, transform, five gates in a hierarchy. CPU
-seconds are user and system seconds after imports and compilation (the kernel is compiled and warmed on
-a small file first); memory is the largest private resident memory (RssAnon) of the process, interpreter
-and libraries included.
+Route ``gates``: read, compensate, transform, five gates of a Gating-ML file in a hierarchy. Route
+``panel``: read, acquisition control, rules, the gates of the ``srl`` template with ten antigens, and the
+table of plasma cells with all of them; FlowKit gets the same gates as Gating-ML, and no control. Each
+engine runs in a process of its own. CPU seconds are user and system seconds after imports and compilation
+(the kernels are compiled and warmed on a small file first); memory is the largest private resident memory
+(RssAnon) of the process, interpreter and libraries included.
 """
 
 import argparse
@@ -125,6 +127,24 @@ class Peak(threading.Thread):
         return self.mb
 
 
+def panel_of_ten():
+    """The single-tube template with ten antigens: 14 parameters with scatter and time."""
+    from mrd_flow.panel import load_panel
+
+    panel = load_panel("srl")
+    (tube,) = panel.tubes
+    markers = {**tube.markers, "CD117": "BV605", "CD81": "BV786"}
+    return panel.model_copy(update={"tubes": (tube.model_copy(update={"markers": markers}),)})
+
+
+def write_marrow(path: Path, events: int, seed: int) -> None:
+    """Write a simulated marrow with a clone of 1e-5."""
+    from mrd_flow.simulate import simulate_tube
+
+    rng = np.random.default_rng(seed)
+    simulate_tube(path, panel_of_ten(), 0, events=events, aberrant_fraction=1e-5, rng=rng)
+
+
 def run_nadir(file: Path, gates: Path) -> list[np.ndarray]:
     from mrd_flow.gatingml import apply_gates
 
@@ -134,31 +154,72 @@ def run_nadir(file: Path, gates: Path) -> list[np.ndarray]:
 def run_flowkit(file: Path, gates: Path) -> list[np.ndarray]:
     import flowkit
 
-    results = flowkit.parse_gating_xml(str(gates)).gate_sample(flowkit.Sample(file))
-    names = ["singlets", "cells", "bright", "cluster", "dim"]
-    return [np.asarray(results.get_gate_membership(n)) for n in names]
+    strategy = flowkit.parse_gating_xml(str(gates))
+    results = strategy.gate_sample(flowkit.Sample(file))
+    return [np.asarray(results.get_gate_membership(name)) for name, _ in strategy.get_gate_ids()]
+
+
+def run_panel(file: Path, gates: Path) -> list[int]:
+    """Write the gates applied as Gating-ML; the events kept, those of each gate, and the table's rows."""
+    from mrd_flow.acquisition import acquisition_qc
+    from mrd_flow.detectors import assign_detectors
+    from mrd_flow.fcs import read_data_sets
+    from mrd_flow.gating import gate_tube
+    from mrd_flow.gatingml_export import gatingml_of
+
+    panel = panel_of_ten()
+    (data,) = read_data_sets(file)
+    columns = assign_detectors(data.parameters, panel, 1).columns
+    kept = acquisition_qc(data, columns).kept
+    found = gate_tube(data, panel, 1, columns, kept=kept)
+    gates.write_text(gatingml_of(found, data, panel, 1, columns))
+    return [int(kept.sum()), *(t.count for t in found.tallies), len(found.plasma_cells)]
+
+
+def measured(run, file: Path, gates: Path):
+    """What a run gives, and its seconds and memory."""
+    peak = Peak()
+    peak.start()
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = run(file, gates)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return result, {"cpu": cpu, "wall": wall, "mb": peak.stop()}
 
 
 def worker(engine: str, file: Path, gates: Path, warm: Path, out: Path) -> None:
     """Run one engine and print its seconds, memory and counts."""
     warnings.simplefilter("ignore")
-    run = {"nadir": run_nadir, "flowkit": run_flowkit}[engine]
+    run = {"nadir": run_nadir, "flowkit": run_flowkit, "panel": run_panel}[engine]
     run(warm, gates)
-    peak = Peak()
-    peak.start()
-    wall, cpu = time.perf_counter(), time.process_time()
-    members = run(file, gates)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    mb = peak.stop()
+    result, cost = measured(run, file, gates)
+    if engine == "panel":
+        counts, members = result, run_nadir(file, gates)  # all events: FlowKit knows no mask
+    else:
+        counts, members = [int(m.sum()) for m in result], result
     np.save(out, np.packbits(np.array(members, np.bool_), axis=1))
-    say(json.dumps({"cpu": cpu, "wall": wall, "mb": mb, "counts": [int(m.sum()) for m in members]}))
+    say(json.dumps({**cost, "counts": counts}))
+
+
+def compare(engines: list[str], file: Path, gates: Path, warm: Path) -> None:
+    """Run engines one after another on a file; how their memberships differ."""
+    say(f"{'engine':8} {'CPU s':>7} {'wall s':>7} {'private MB':>11}  counts")
+    outs = [file.with_name(f"{engine}.npy") for engine in engines]
+    for engine, out in zip(engines, outs, strict=True):
+        command = [sys.executable, __file__, "--worker", engine, file, gates, warm, out]
+        done = subprocess.run([str(c) for c in command], check=True, capture_output=True, text=True)
+        r = json.loads(done.stdout)
+        say(f"{engine:8} {r['cpu']:7.2f} {r['wall']:7.2f} {r['mb']:11.0f}  {r['counts']}")
+    if len(engines) == 2:
+        ours, theirs = (np.load(out) for out in outs)
+        say(f"memberships that differ: {int(np.bitwise_count(ours ^ theirs).sum())}")
 
 
 def main() -> None:
-    """Make the file, run the engines, print the table."""
+    """Make the files, run the engines, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--route", choices=("gates", "panel"), help="one of the two; default both")
     parser.add_argument(
         "--without-flowkit", action="store_true", help="FlowKit needs 5 GB for 10 million events"
     )
@@ -168,33 +229,18 @@ def main() -> None:
         engine, *paths = chosen.worker
         worker(engine, *map(Path, paths))
         return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        file, gates, warm = folder / "events.fcs", folder / "gates.xml", folder / "warm.fcs"
-        write_gates(gates)
-        write_events(warm, 2_000, chosen.seed + 1)
-        write_events(file, chosen.events, chosen.seed)
-        say(f"{chosen.events:,} events x {len(NAMES)} parameters, {file.stat().st_size / 1e6:.0f} MB")
-        say(f"{'engine':8} {'CPU s':>7} {'wall s':>7} {'private MB':>11}  counts")
-        for engine in ["nadir"] + ["flowkit"] * (not chosen.without_flowkit):
-            command = [
-                sys.executable,
-                __file__,
-                "--worker",
-                engine,
-                file,
-                gates,
-                warm,
-                folder / f"{engine}.npy",
-            ]
-            said = subprocess.run(
-                [str(c) for c in command], check=True, capture_output=True, text=True
-            ).stdout
-            r = json.loads(said)
-            say(f"{engine:8} {r['cpu']:7.2f} {r['wall']:7.2f} {r['mb']:11.0f}  {r['counts']}")
-        if not chosen.without_flowkit:
-            ours, theirs = (np.load(folder / f"{e}.npy") for e in ("nadir", "flowkit"))
-            say(f"memberships that differ: {int(np.bitwise_count(ours ^ theirs).sum())}")
+    writers = {"gates": ("nadir", write_events), "panel": ("panel", write_marrow)}
+    for route in [chosen.route] if chosen.route else writers:
+        engine, write = writers[route]
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            file, gates, warm = folder / "events.fcs", folder / "gates.xml", folder / "warm.fcs"
+            write_gates(gates)
+            write(warm, 2_000, chosen.seed + 1)
+            write(file, chosen.events, chosen.seed)
+            size = file.stat().st_size / 1e6
+            say(f"route {route}: {chosen.events:,} events x {len(NAMES)} parameters, {size:.0f} MB")
+            compare([engine] + ["flowkit"] * (not chosen.without_flowkit), file, gates, warm)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ import pytest
 from flowkit import gates as fk
 from flowkit import transforms as ft
 
-from mrd_flow.engine import columns_of, decide_exactly, run_gates
+from mrd_flow.engine import columns_of, decide_exactly, gate_events_at_hand, gated_chunks, run_gates
 from mrd_flow.fcs import read_data_sets
 from mrd_flow.fcs_writer import Column, write_fcs
+from mrd_flow.gate_codes import NONE_OF
 from mrd_flow.gate_compiler import compile_gates
+from mrd_flow.gate_program import Gate
 from pipeline.errors import InputRefused
 
 NAMES = ("FSC-A", "SSC-A", "FL1-A", "FL2-A", "FL3-A", "Time")
@@ -238,6 +240,40 @@ def test_the_exact_path_alone_equals_the_kernel(marrow):
     table = data.table().astype(float)
     exact = decide_exactly(program, {c: table[:, c] for c in program.needed()})
     np.testing.assert_array_equal(run_gates(data, program).members, exact)
+
+
+def test_chunks_and_events_at_hand_give_the_memberships_of_the_whole(marrow):
+    (data,) = read_data_sets(marrow)
+    strategy = strategy_of((fk.PolygonGate("p", [axis("FL1-A", "logicle"), axis("FL2-A", "asinh")],
+                                           [(0.3, 0.3), (0.9, 0.3), (0.6, 0.9)]), ()))  # fmt: skip
+    program = compile_gates(strategy, columns_of(data))
+    whole = run_gates(data, program).members
+    chunks = list(gated_chunks(data, program, also=(5,), events=7_001))
+    assert [c.first for c in chunks] == [0, 7_001, 14_002, 21_003, 28_004]
+    np.testing.assert_array_equal(np.concatenate([c.members for c in chunks], axis=1), whole)
+    rows = np.arange(3)
+    np.testing.assert_array_equal(chunks[1].stored(5, rows), data.table((5,))[7_001:7_004, 0])
+    table = data.table()
+    at_hand = gate_events_at_hand(table, {c: c for c in program.needed()}, program)
+    np.testing.assert_array_equal(at_hand.members, whole)
+
+
+def test_none_of_several_gates_is_decided_alike_by_kernel_and_reference(marrow):
+    """Two gates, of which some events are in one, in both, in neither."""
+    (data,) = read_data_sets(marrow)
+    strategy = strategy_of(
+        (fk.RectangleGate("a", [axis("FL1-A", "logicle", low=0.4)]), ()),
+        (fk.RectangleGate("b", [axis("FL2-A", "logicle", low=0.4)]), ()),
+    )
+    program = compile_gates(strategy, columns_of(data))
+    none = Gate(name="n", path=("root",), kind=NONE_OF, parent=-1, references=((0, False), (1, False)))
+    program.gates.append(none)
+    a, b, neither = run_gates(data, program).members
+    assert 0 < neither.sum() < len(neither)
+    np.testing.assert_array_equal(neither, ~(a | b))
+    table = data.table().astype(float)
+    exact = decide_exactly(program, {c: table[:, c] for c in program.needed()})
+    np.testing.assert_array_equal(exact[2], neither)
 
 
 def test_only_the_columns_a_gate_needs_are_used(marrow):

@@ -1,6 +1,8 @@
 """Gates equal FlowKit's and plain numpy's event for event, whatever the chunk and the order."""
 
 import warnings
+from datetime import datetime
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -9,8 +11,13 @@ from mrd_flow.detectors import assign_detectors
 from mrd_flow.fcs import read_data_sets
 from mrd_flow.fcs_writer import Column, write_fcs
 from mrd_flow.gating import gate_tube
-from mrd_flow.panel import CombinationGate, Panel, PolygonGate
+from mrd_flow.gatingml_export import gatingml_of
+from mrd_flow.overrides import Override
+from mrd_flow.panel import CombinationGate, Panel, PolygonGate, RectangleGate
 from mrd_flow.populations import spillover_matrix
+from pipeline.errors import UsageError
+
+NADIR = "{urn:nadir:gate-provenance:1}"
 
 
 def gated(path, panel: Panel, tube: int = 1, **choices):
@@ -19,76 +26,75 @@ def gated(path, panel: Panel, tube: int = 1, **choices):
     return gate_tube(data, panel, tube, columns, **choices)
 
 
-def with_polygon(panel: Panel) -> Panel:
-    """The template with a polygon on two markers too, the general case."""
+def with_more_gates(panel: Panel) -> Panel:
+    """The template with a polygon on two markers, the general case, and a gate of what is in neither."""
     corners = ((0.2, 0.4), (0.9, 0.3), (0.95, 0.9), (0.5, 1.0))
     extra = PolygonGate(
         name="CD38xCD45", parent="nucleated", kind="polygon", x="CD38", y="CD45", vertices=corners
     )
-    return panel.model_copy(update={"gates": (*panel.gates, extra)})
+    neither = CombinationGate(
+        name="neither", parent="nucleated", kind="none_of", gates=("CD38xCD45", "CD138positive")
+    )
+    return panel.model_copy(update={"gates": (*panel.gates, extra, neither)})
 
 
-def flowkit_membership(path, panel: Panel, tube: int) -> dict[str, np.ndarray]:
-    """The same gates built as FlowKit objects."""
+def by_flowkit(path, xml, names) -> dict[str, np.ndarray]:
+    """What FlowKit makes of Gating-ML text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import flowkit as fk
-        from flowkit import gates as fk_gates
-        from flowkit import transforms as fk_transforms
-    sample = fk.Sample(path)
-    strategy = fk.GatingStrategy()
-    scale = panel.logicle
-    strategy.add_transform(
-        "logicle",
-        fk_transforms.LogicleTransform(param_t=scale.t, param_w=scale.w, param_m=scale.m, param_a=scale.a),
-    )
-    spill = sample.metadata["spillover"]
-    detectors = [f"{f}-A" for f in panel.tubes[tube - 1].markers.values()]
-    strategy.add_comp_matrix("spill", fk.Matrix(spill, detectors))
-    names = {m: f"{f}-A" for m, f in panel.tubes[tube - 1].markers.items()}
+        import flowkit
+    results = flowkit.parse_gating_xml(str(xml)).gate_sample(flowkit.Sample(path))
+    return {name: np.asarray(results.get_gate_membership(name), bool) for name in names}
 
-    def dimension(name, low=None, high=None):
-        if name in panel.scatter:
-            return fk.Dimension(name, range_min=low, range_max=high)
-        return fk.Dimension(
-            names[name], compensation_ref="spill", transformation_ref="logicle", range_min=low, range_max=high
-        )
 
-    paths = {"root": ("root",)}
-    found: dict[str, np.ndarray] = {}
-    for gate in panel.gates_of(tube):
-        path_of_parent = paths[gate.parent]
-        paths[gate.name] = (*path_of_parent, gate.name)
-        if isinstance(gate, CombinationGate):
-            continue
-        if isinstance(gate, PolygonGate):
-            made = fk_gates.PolygonGate(
-                gate.name, [dimension(gate.x), dimension(gate.y)], [list(v) for v in gate.vertices]
-            )
-        else:
-            made = fk_gates.RectangleGate(
-                gate.name, [dimension(d, b.min, b.max) for d, b in gate.bounds.items()]
-            )
-        strategy.add_gate(made, path_of_parent)
-    results = strategy.gate_sample(sample)
-    for gate in panel.gates_of(tube):
-        if not isinstance(gate, CombinationGate):
-            found[gate.name] = np.asarray(results.get_gate_membership(gate.name))
-    return found
+def exported(path, panel, tube, gated_tube, **choices):
+    data = read_data_sets(path)[-1]
+    columns = assign_detectors(data.parameters, panel, tube).columns
+    return gatingml_of(gated_tube, data, panel, tube, columns, **choices)
 
 
 @pytest.mark.parametrize("tube", [1, 2])
-def test_membership_equals_flowkit_event_for_event(positive, euroflow, tube):
-    panel = with_polygon(euroflow)
+def test_membership_equals_flowkit_event_for_event(tmp_path, positive, euroflow, tube):
+    """The gates as applied, with the boundaries that rules chose, as Gating-ML through FlowKit."""
+    panel = with_more_gates(euroflow)
     path = positive[tube - 1][0]
-    ours = gated(path, panel, tube, keep_membership=True).membership
-    theirs = flowkit_membership(path, panel, tube)
-    assert set(theirs) == set(ours) - {"aberrant"}
-    for name, members in theirs.items():
-        assert int((ours[name] != members).sum()) == 0, name
-    either = theirs["CD27low"] | theirs["CD81low"] if tube == 1 else theirs["CD27low"]
-    np.testing.assert_array_equal(ours["aberrant"], either)
-    assert ours["aberrant"].sum() > 100
+    found = gated(path, panel, tube, keep_membership=True)
+    (tmp_path / "gates.xml").write_text(exported(path, panel, tube, found))
+    theirs = by_flowkit(path, tmp_path / "gates.xml", found.membership)
+    assert {n: int((theirs[n] != m).sum()) for n, m in found.membership.items()} == dict.fromkeys(theirs, 0)
+    assert found.count("plasma_cells") > 500
+    assert 0 < found.count("neither") < found.count("nucleated")
+
+
+def test_membership_equals_plain_numpy(positive, euroflow):
+    """Compensation by numpy's solver, FlowUtils' logicle, comparisons: no kernel, no table."""
+    from flowutils.transforms import logicle
+
+    path = positive[0][0]
+    found = gated(path, euroflow, keep_membership=True)
+    data = read_data_sets(path)[-1]
+    columns = assign_detectors(data.parameters, euroflow, 1).columns
+    raw = data.table().astype(float)
+    block = list(data.spillover.columns)
+    raw[:, block] = np.linalg.solve(data.spillover.matrix.T, raw[:, block].T).T
+    values = {
+        d: raw[:, c] if d in euroflow.scatter else logicle(raw[:, c], None, t=262144, w=0.5, m=4.5, a=0)
+        for d, c in columns.items()
+    }
+    compared = 0
+    for gate in found.gates:
+        if not isinstance(gate, RectangleGate):
+            continue
+        inside = found.membership[gate.parent].copy()
+        for dimension, bounds in gate.bounds.items():
+            inside &= values[dimension] >= (-np.inf if bounds.min is None else bounds.min)
+            inside &= values[dimension] < (np.inf if bounds.max is None else bounds.max)
+        np.testing.assert_array_equal(found.membership[gate.name], inside)
+        compared += 1
+    assert compared >= 8
+    rows = found.plasma_cell_events
+    for i, dimension in enumerate(found.dimensions):
+        np.testing.assert_allclose(found.plasma_cells[:, i], values[dimension][rows], atol=1e-9)
 
 
 def test_compensation_solves_the_spillover_of_the_file(tmp_path, srl, rng):
@@ -124,7 +130,7 @@ def test_chunk_size_changes_nothing(positive, euroflow):
     assert whole.tallies == parts.tallies
     np.testing.assert_array_equal(whole.plasma_cells, parts.plasma_cells)
     np.testing.assert_array_equal(whole.plasma_cell_events, parts.plasma_cell_events)
-    np.testing.assert_array_equal(whole.membership["aberrant"], parts.membership["aberrant"])
+    np.testing.assert_array_equal(whole.membership["plasma_cells"], parts.membership["plasma_cells"])
 
 
 def test_the_order_of_events_changes_nothing(tmp_path, positive, euroflow, rng):
@@ -161,4 +167,86 @@ def test_counts_form_a_hierarchy(positive, euroflow):
     tallies = gated(positive[0][0], euroflow).tallies
     assert [t.path for t in tallies[:3]] == ["root", "root/singlets", "root/singlets/nucleated"]
     assert all(t.count <= t.parent_count for t in tallies)
-    assert tallies[1].detail == "FSC-A >= 26000"
+    (boundary,) = tallies[1].boundaries
+    assert (boundary.rule, boundary.population, boundary.fell_back) == ("valley", "singlets", False)
+    assert boundary.population_events == tallies[1].parent_count
+    assert boundary.low < boundary.value < boundary.high
+    assert tallies[1].detail == (
+        f"FSC-A >= {boundary.value:g} (FSC-A min: valley of {boundary.population_events} singlets events, "
+        "limits 15000 to 45000, template 28000)"
+    )
+
+
+def test_events_that_are_not_kept_are_in_no_gate_and_move_no_boundary(positive, euroflow):
+    path = positive[0][0]
+    kept = np.ones(250_000, bool)
+    kept[50_000:90_000] = False
+    free = gated(path, euroflow, keep_membership=True)
+    masked = gated(path, euroflow, kept=kept, keep_membership=True)
+    same = gated(path, euroflow, kept=kept, boundaries=free.boundaries, keep_membership=True)
+    assert (masked.events, masked.excluded, free.excluded) == (250_000, 40_000, 0)
+    for name, members in same.membership.items():
+        np.testing.assert_array_equal(members, free.membership[name] & kept)
+    assert not any(m[50_000:90_000].any() for m in masked.membership.values())
+    seen = {b.population: b.population_events for b in masked.boundaries["nucleated"]}
+    assert seen["singlets"] == int(masked.membership["singlets"].sum())
+    with pytest.raises(ValueError, match="kept must have 250000 entries"):
+        gated(path, euroflow, kept=kept[:-1])
+
+
+MADE = {"author": "A1", "reason": "seen on the plot", "made_on": datetime(2026, 3, 1, 9, 30)}
+
+
+def test_an_override_moves_its_boundary_and_no_other(positive, euroflow):
+    path = positive[0][0]
+    free = gated(path, euroflow)
+    override = Override(tube=1, gate="by_CD38", dimension="CD38", min=0.9, **MADE)
+    other_tube = Override(tube=2, gate="singlets", vertices=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)), **MADE)
+    moved = gated(path, euroflow, overrides=(override, other_tube))
+    assert moved.boundaries == free.boundaries
+    assert moved.count("singlets") == free.count("singlets")
+    assert moved.count("by_CD138") == free.count("by_CD138")
+    assert 0 < moved.count("by_CD38") < free.count("by_CD38") / 2
+    (boundary,) = next(t for t in moved.tallies if t.gate == "by_CD38").boundaries
+    assert (boundary.value, boundary.template_value, boundary.overridden) == (0.9, 0.72, True)
+    detail = next(t.detail for t in moved.tallies if t.gate == "by_CD38")
+    assert detail == "CD38 >= 0.9 (CD38 min set by a person, template 0.72)"
+
+
+def test_an_overridden_polygon_takes_the_new_corners(positive, euroflow):
+    corners = ((0.0, 0.0), (300_000.0, 225_000.0), (300_000.0, 260_000.0))
+    override = Override(tube=1, gate="singlets", vertices=corners, **MADE)
+    found = gated(positive[0][0], euroflow, overrides=(override,))
+    assert found.gates[0].vertices == corners
+    assert found.count("singlets") < gated(positive[0][0], euroflow).count("singlets")
+    assert found.tallies[0].detail.endswith("(FSC-A x FSC-H vertices set by a person)")
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ({"gate": "by_CD38", "dimension": "CD19", "min": 0.5}, "a gate or dimension that there is not"),
+        ({"gate": "absent", "dimension": "CD38", "min": 0.5}, "a gate or dimension that there is not"),
+        ({"gate": "by_CD138", "dimension": "CD138", "max": 0.1}, "min of CD138 below its max"),
+    ],
+)
+def test_an_override_that_does_not_fit_is_refused(positive, euroflow, override, reason):
+    with pytest.raises(UsageError, match=reason):
+        gated(positive[0][0], euroflow, overrides=(Override(tube=1, **override, **MADE),))
+
+
+def test_exported_gates_say_where_each_boundary_came_from(positive, euroflow):
+    path = positive[0][0]
+    override = Override(tube=1, gate="by_CD138", dimension="CD45", max=0.8, **MADE | {"reason": 'a "<&>" b'})
+    found = gated(path, euroflow, overrides=(override,))
+    root = ET.fromstring(exported(path, euroflow, 1, found, overrides=(override,)))
+    tallies = {t.gate: t for t in found.tallies}
+    gates = root.findall(f".//{NADIR}gate")
+    assert [int(g.get("count")) for g in gates] == [t.count for t in found.tallies]
+    assert {(g.get("template"), g.get("version")) for g in gates} == {(euroflow.name, euroflow.version)}
+    boundary = gates[list(tallies).index("by_CD38")].find(f"{NADIR}boundary")
+    (used,) = tallies["by_CD38"].boundaries
+    assert float(boundary.get("value")) == used.value
+    assert (boundary.get("population"), boundary.get("fell_back")) == ("b_precursors", "false")
+    (person,) = root.findall(f".//{NADIR}override")
+    assert (person.get("author"), person.get("reason")) == ("A1", 'a "<&>" b')

@@ -41,13 +41,12 @@ def test_euroflow_has_ten_antigens_in_two_tubes_of_eight(euroflow):
 
 
 @pytest.mark.parametrize("name", ["euroflow", "srl"])
-def test_shipped_templates_say_what_is_unverified_and_how_the_background_was_measured(name):
+def test_shipped_templates_say_what_is_unverified(name):
     panel = load_panel(name)
-    assert any("fluorochromes" in u.what for u in panel.unverified)
-    for tube in panel.tubes:
-        assert tube.background_per_million_nucleated > 0
-        assert tube.background_command.startswith("nadir flow simulate")
-        assert 0.9 < tube.efficiency < 1
+    said = "; ".join(u.what for u in panel.unverified)
+    assert "fluorochromes" in said
+    assert "normal plasma cells" in said
+    assert "hemodilution references" in said
 
 
 @pytest.mark.parametrize(
@@ -57,13 +56,42 @@ def test_shipped_templates_say_what_is_unverified_and_how_the_background_was_mea
         ('title = "', 'colour = "red"\ntitle = "', "colour", "unknown key"),
         ("decision_count = 20", 'decision_count = "20"', "decision_count", "valid integer"),
         ("decision_count = 20", "decision_count = 0", "decision_count", "greater than or equal to 1"),
-        ("{ min = 26000.0 }", "{ minimum = 26000.0 }", "minimum", "unknown key"),
-        ("{ min = 26000.0 }", "{ min = 9.0, max = 1.0 }", "bounds", "min must lie below max"),
-        ("{ min = 26000.0 }", "{ min = nan }", "min", "finite"),
+        ("{ max = 0.9 }", "{ maximum = 0.9 }", "maximum", "unknown key"),
+        ("{ max = 0.9 }", "{ min = 9.0, max = 1.0 }", "bounds", "min must lie below max"),
+        ("{ max = 0.9 }", "{ max = nan }", "max", "finite"),
+        ("limits = [15000.0, 45000.0]", "limits = [45000.0, 15000.0]", "min_rule", "low below high"),
+        ("limits = [15000.0, 45000.0]", "limits = [15000.0]", "limits", "Field required"),
+        ("limits = [15000.0, 45000.0]", "limits = [30000.0, 45000.0]", "bounds", "within its limits"),
+        ("limits = [15000.0, 45000.0]", "limits = [0.0, 45000.0]", None, "on scatter needs limits above 0"),
+        ('kind = "valley"', 'kind = "deepest"', "min_rule", "does not match any of the expected tags"),
+        ('kind = "valley"', 'kind = "valley", depth = 1.0', "depth", "unknown key"),
+        ('kind = "valley"', 'kind = "valley", most_depth = 1.0', "most_depth", "less than 1"),
+        ("quantile = 0.99,", "quantile = 1.0,", "quantile", "less than 1"),
+        ("quantile = 0.99,", "", "quantile", "Field required"),
+        ('landmark = "b_precursors"', 'landmark = "platelets"', None, "'platelets', which does not stand"),
+        ('landmark = "b_precursors"', 'landmark = "by_CD138"', None, "'by_CD138', which does not stand"),
+        ('kind = "valley"', 'kind = "valley", population = "t_cells"', None, "'t_cells', which does not"),
+        ("bounds.CD27 = { min = 0.5 }", "bounds.CD28 = { min = 0.5 }", None, "'CD28', which tube 1 does"),
+        ('name = "t_cells" ', 'name = "singlets" ', None, "names of gates and landmarks must differ"),
+        ("min_events = 500", "min_events = 0", "min_events", "greater than or equal to 1"),
+        ('second = "by_CD138"', 'second = "by_CD139"', None, "names gate 'by_CD139', which tube 1 does not"),
+        ('dimension = "CD38"', 'dimension = "CD138"', None, "needs a min_rule of gate 'by_CD38'"),
+        ("share = 0.1", "share = 0.0", "share", "greater than 0"),
+        ("share = 0.1", "share = 0.1\ntubes = [3]", None, "names a tube there is not"),
         ('parent = "singlets"', 'parent = "single"', None, "comes before its parent"),
         ("bounds.CD19 =", "bounds.CD20 =", None, "which tube 1 does not have"),
-        ('aberrant_gate = "aberrant"', 'aberrant_gate = "CD20"', None, "must exist in tube 1"),
-        ('gates = ["CD27low", "CD81low"]', 'gates = ["late"]', None, "before it stands"),
+        ('plasma_cell_gate = "plasma_cells"', 'plasma_cell_gate = "CD20"', None, "must exist in tube 1"),
+        ('gates = ["by_CD38", "by_CD138"]', 'gates = ["late"]', None, "before it stands"),
+        ('gate = "mast_cells"', 'gate = "late"', None, "hemodilution names gate 'late', which is not there"),
+        ('gate = "T_cells"', 'gate = "late"', None, "expected names gate 'late', which is not there"),
+        (
+            "min_fraction = 0.001",
+            "min_fraction = 1.0",
+            "expected",
+            "min_fraction must lie below max_fraction",
+        ),
+        ("diluted_below = 0.6", "diluted_below = 0.9", "hemodilution", "must not lie above suspected_below"),
+        ("reference = 0.0142", "reference = 0.0", "reference", "greater than 0"),
         ("w = 0.5", "w = 3.0", "logicle", "logicle needs"),
     ],
 )
@@ -73,6 +101,27 @@ def test_a_wrong_key_or_value_is_refused_by_its_name(tmp_path, old, new, key, re
         load_panel(path)
     assert "mine.toml" in str(refused.value)
     assert key is None or key in str(refused.value.column)
+
+
+def test_a_landmark_needs_bounds_that_are_fixed(tmp_path):
+    head, tail = shipped_config("euroflow", "panels").read_text().split("[[gates]]", 1)
+    bare = '[[landmarks]]\nname = "stroma"\nparent = "nucleated"\n'
+    rule = '{ kind = "valley", limits = [0.1, 0.5] }'
+    for bounds, reason in [
+        ("", "Field required"),
+        (f"bounds.CD45 = {{ min = 0.3, min_rule = {rule} }}", "no rule"),
+    ]:
+        (tmp_path / "mine.toml").write_text(f"{head}{bare}{bounds}\n\n[[gates]]{tail}")
+        with pytest.raises(ConfigRefused, match=reason) as refused:
+            load_panel(tmp_path / "mine.toml")
+        assert "landmarks" in str(refused.value.column)
+
+
+def test_the_limits_of_two_rules_must_leave_min_below_max(tmp_path):
+    rule = '{ kind = "valley", limits = [0.2, 0.5] }'
+    path = altered(tmp_path, "{ max = 0.9 }", f"{{ min = 0.3, max = 0.46, min_rule = {rule} }}")
+    with pytest.raises(ConfigRefused, match="limits must leave min below max"):
+        load_panel(path)
 
 
 def test_what_is_no_template_is_refused(tmp_path):

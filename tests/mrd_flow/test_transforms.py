@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flowkit import transforms as ft
 
-from mrd_flow.gate_kernels import _scaled
-from mrd_flow.transforms import linear_bound, scale_of
+from mrd_flow.gate_shape_kernels import scaled
+from mrd_flow.transforms import linear_bound, logicle_scale, scale_of
 from pipeline.errors import InputRefused
 
 T, W, M, A = 262144.0, 0.5, 4.5, 0.25
@@ -26,7 +26,7 @@ TRANSFORMS = [
 
 def kernel_values(scale, values):
     n = scale.numbers
-    return np.array([_scaled(float(v), scale.kind, *n, scale.table, 0) for v in values])
+    return np.array([scaled(float(v), scale.kind, *n, scale.table, 0) for v in values])
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS, ids=repr)
@@ -106,3 +106,16 @@ def test_an_unknown_transform_is_refused():
 
     with pytest.raises(InputRefused, match="CubeTransform is not known"):
         scale_of(CubeTransform())
+
+
+def test_the_logicle_of_a_panel_is_flowkits():
+    ours, theirs = logicle_scale(T, W, M, A), scale_of(ft.LogicleTransform(T, W, M, A))
+    assert (ours.kind, ours.numbers, ours.reach, ours.doubt) == (
+        theirs.kind,
+        theirs.numbers,
+        theirs.reach,
+        theirs.doubt,
+    )
+    np.testing.assert_array_equal(ours.table, theirs.table)
+    values = np.random.default_rng(2).uniform(-T, T, 1000)
+    np.testing.assert_array_equal(ours.exact(values), theirs.exact(values))

@@ -1,0 +1,79 @@
+"""What ``nadir flow cytof`` leaves: tables as CSV, and ``result.json``."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mrd_flow.bead_drift import BeadDrift
+from mrd_flow.cytof import CytofResult, SampleYield
+from mrd_flow.cytof_comparison import Difference
+from mrd_flow.cytof_counts import GateDoubt, MaskingCount, PopulationCount
+from mrd_flow.cytof_panel import CytofPanel
+from mrd_flow.populations_cytof import CleanUpStep
+from mrd_flow.read_cytof import CytofRun
+from pipeline.formats.atomic import write_json, write_text
+from pipeline.formats.records import to_json
+
+__all__ = ["write_result"]
+
+
+def write_result(result: CytofResult, run: CytofRun, panel: CytofPanel, out: Path) -> tuple[Path, ...]:
+    """Write every table into a folder, ``result.json`` last.
+
+    ``populations.csv``, ``gate_doubt.csv``, ``masking.csv``, ``debarcoding.csv``,
+    ``bead_drift.csv``, ``clean_up.csv`` and, where samples are compared,
+    ``comparison.csv``. A cell is empty where there is no number.
+    """
+    tables: list[tuple[str, type, Sequence[Any]]] = [
+        ("populations", PopulationCount, result.populations),
+        ("gate_doubt", GateDoubt, result.doubts),
+        ("masking", MaskingCount, result.masking),
+        ("debarcoding", SampleYield, result.yields),
+        ("bead_drift", BeadDrift, result.drifts),
+        ("clean_up", CleanUpStep, result.steps),
+    ]
+    if result.differences:
+        tables.append(("comparison", Difference, result.differences))
+    paths = [out / f"{name}.csv" for name, _, _ in tables]
+    for path, (_, record, rows) in zip(paths, tables, strict=True):
+        write_text(path, _csv([f.name for f in dataclasses.fields(record)], rows))
+    if not result.differences:
+        (out / "comparison.csv").unlink(missing_ok=True)  # of an earlier run into the same folder
+    write_json(out / "result.json", _document(result, run, panel))
+    return (*paths, out / "result.json")
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Any]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(getattr(row, c)) for c in columns])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def _document(result: CytofResult, run: CytofRun, panel: CytofPanel) -> dict[str, Any]:
+    return {
+        "panel": panel.name,
+        "panel_version": panel.version,
+        "panel_title": panel.title,
+        "inputs_sha256": list(run.sha256),
+        "samples": list(result.samples),
+        "events": result.events,
+        "bead_events": result.beads,
+        "live_cells": result.live_cells,
+        "assigned": result.assigned,
+        "yield": result.assigned / result.live_cells if result.live_cells else None,
+        "separation": None if result.separation_cut is None else to_json(result.separation_cut),
+        "cuts": {marker: to_json(cut) for marker, cut in result.cuts.items()},
+        "flags": [to_json(f) for f in result.flags],
+    }

@@ -1,0 +1,14 @@
+"""Variants on the genome: their names, their effect on transcript and protein.
+
+::
+
+    reference     bases of a FASTA file, contigs told apart by name, length and MD5
+    gene_models   GFF3 → one transcript a gene, chosen by configuration or MANE
+    coordinates   genome ↔ transcript ↔ c. and n. positions
+    edits         alleles trimmed, moved to their last place, duplication told from insertion
+    hgvs          g., c. and n. names
+    protein       p. names
+    consequence   Sequence Ontology terms
+    effect        one variant, all of the above
+    annotate      VCF in, VCF out
+"""
