@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from mrd_flow.cytof_cli import cytof
+from mrd_flow.export_cli import export
+
 __all__ = ["app"]
 
 app = typer.Typer(
     help="Flow cytometry MRD: from FCS files to aberrant plasma cells per nucleated cell.",
     no_args_is_help=True,
 )
+
+app.command()(export)
+app.command()(cytof)
 
 _NO_DATE = datetime(1900, 1, 1)
 
@@ -95,6 +101,12 @@ def mrd(
         Path | None,
         typer.Option("--events", metavar="X.parquet", help="Also write every plasma cell with its class."),
     ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures", metavar="DIR", help="Also draw every gate, the plasma cells and the acquisition."
+        ),
+    ] = None,
     json_output: Json = False,
 ) -> None:
     """Count aberrant plasma cells per nucleated cell and say what could have been seen."""
@@ -140,6 +152,18 @@ def mrd(
     write_json(out, document)
     if events is not None:
         write_cells(events, merge_tubes(counted.cells))
+    if pictures is not None:
+        from mrd_flow.pictures import write_pictures
+
+        write_pictures(
+            pictures,
+            opened.tubes,
+            counted.gated,
+            counted.classified,
+            template,
+            known.references,
+            chunk_events=settings.chunk_events,
+        )
     if json_output:
         typer.echo(canonical_json(document), nl=False)
     show_result(
@@ -148,7 +172,7 @@ def mrd(
         calls,
         threshold=threshold,
         automatic=automatic,
-        written=[out, *([events] if events is not None else [])],
+        written=[out, *(p for p in (events, pictures and pictures / "index.html") if p is not None)],
     )
 
 

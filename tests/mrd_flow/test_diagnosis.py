@@ -47,7 +47,7 @@ def series(tmp_path_factory, make_tubes, make_sample, settings):
             marks=pytest.mark.xfail(
                 strict=True,
                 raises=AssertionError,
-                reason="a CD56- clone of 1e-3 is not told from normal CD19- cells yet; see docs/methods/flow.md",
+                reason="a CD56- clone of 60 cells is counted at 60 % of its size; see docs/methods/flow.md",
             ),
         ),
     ],

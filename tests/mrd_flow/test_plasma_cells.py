@@ -65,7 +65,7 @@ def _score(simulated, found):
     return (called & truth).sum() / truth.sum(), (called & truth).sum() / max(called.sum(), 1)
 
 
-_FALLS_SHORT = "the classifier does not reach this yet where patients differ widely; see docs/methods/flow.md"
+_FALLS_SHORT = "the classifier does not reach this yet where patients differ widely"
 falls_short = pytest.mark.xfail(strict=True, raises=AssertionError, reason=_FALLS_SHORT)
 
 
