@@ -3,8 +3,12 @@
 import re
 import time
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +29,11 @@ from pipeline.clinical.follow_up import (
     Outcome,
     Patient,
 )
+from pipeline.clinical.levels import Level
 from pipeline.clinical.mrd_endpoints import landmark_table, mrd_category_table, mrd_rate_table
 from pipeline.clinical.mrd_table import MRD_COLUMNS
 from pipeline.clinical.phase_endpoints import harvest_table
+from pipeline.clinical.response_table import AssignedResponse
 from pipeline.clinical.safety_endpoints import adverse_event_table, exposure_table
 from pipeline.clinical.time_endpoints import neoplasm_table, observations, risk_table, survival_summary
 from pipeline.clinical.treatment import COURSE_COLUMNS, HARVEST_COLUMNS, Course, Harvest
@@ -43,8 +49,6 @@ def dicts(table: EndpointTable) -> list[dict[str, str]]:
 
 
 def patient(name: str, weight: int | None = 60, arm: str = "") -> Patient:
-    from decimal import Decimal
-
     return Patient(
         patient_id=name,
         age_years=None,
@@ -310,8 +314,6 @@ def test_event_before_enrolment_is_in_no_estimate_and_said():
 def test_death_competes_with_a_second_neoplasm():
     names = [f"P{i}" for i in range(4)]
     outcomes = [outcome("P0", 200, died=200), outcome("P1", 900), outcome("P2", 900), outcome("P3", 900)]
-    from dataclasses import replace
-
     outcomes[1] = replace(outcomes[1], second_myeloid_neoplasm_on=START + timedelta(days=300))
     trial = Trial(patients=tuple(map(patient, names)), outcomes=tuple(outcomes))
     row = next(r for r in dicts(neoplasm_table(observations(trial))) if r["months"] == "24")
@@ -424,8 +426,6 @@ def test_negative_in_complete_response_is_the_truth(simulated):
 
 def test_harvest_of_unknown_amount_is_no_amount():
     def harvest(name: str, cells: int | None) -> Harvest:
-        from decimal import Decimal
-
         amount = None if cells is None else Decimal(cells)
         return Harvest(
             patient_id=name,
@@ -464,6 +464,63 @@ def test_patients_outside_the_baseline_table_and_without_outcome_are_said():
     _, notes = endpoint_tables(trial)
     assert "outcome: 1 patients are not in the baseline table: P9" in notes
     assert "outcome: 1 enrolled patients have no row and are in no survival estimate" in notes
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_few_rows_of_any_tables_give_tables_without_nan(seed):
+    rng = np.random.default_rng(seed)
+    names = [f"P{i}" for i in range(4)]
+
+    def some(rows: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple(row for row in rows if rng.random() < 0.6)
+
+    def day() -> int:
+        return int(rng.integers(0, 1500))
+
+    trial = Trial(
+        patients=(
+            patient("P0", None),
+            *some(patient(n, int(rng.integers(60, 70)), str(rng.choice(["A", "B"]))) for n in names[1:]),
+        ),
+        courses=some(
+            replace(
+                course(n, str(rng.choice(["IV", "SC", ""])), (start := day(), start + 27)),
+                phase=str(rng.choice(["INDUCTION", "CONSOLIDATION"])),
+                reason_stopped=str(rng.choice(["", "TOXICITY"])),
+            )
+            for n in names
+            for _ in range(3)
+        ),
+        events=some(
+            event(n, grade=int(rng.integers(1, 6)), version=str(rng.choice(["5.0", "6.0"]))) for n in names
+        ),
+        outcomes=some(outcome(n, 1500, died=day() if rng.random() < 0.5 else None) for n in names),
+        responses=some(
+            AssignedResponse(
+                patient_id=n,
+                day=START + timedelta(days=day()),
+                response=Level(int(rng.integers(0, 8))),
+                best_confirmed=None,
+                site=None,
+                transplanted_on=None,
+                days_after_transplant=None,
+            )
+            for n in names
+            for _ in range(5)
+        ),
+        mrd=some(
+            reading(n, detected=rng.random() < 0.5, value=1e-5, lod=float(rng.choice([1e-6, 1e-3])))
+            for n in names
+            for _ in range(2)
+        ),
+    )  # fmt: skip
+    tables, notes = endpoint_tables(trial)
+    assert len(tables) + sum("not made" in n for n in notes) == 13
+    for table in tables:
+        for row in dicts(table):
+            assert not {"nan", "inf", "-inf"} & {v.lower() for v in row.values()}, table.name
+            if row.get("rate") == "" and "median" not in row:
+                assert row["reason"], (table.name, row)
 
 
 @pytest.mark.slow
