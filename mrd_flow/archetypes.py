@@ -4,12 +4,11 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mrd_flow.plasma_cell_features import LIGHT_CHAINS
-from pipeline.errors import ConfigRefused
 from pipeline.formats.shipped import shipped_or_own
-from pipeline.formats.toml_tables import read_toml
+from pipeline.formats.toml_models import read_model
 
 __all__ = ["Archetype", "Archetypes", "Level", "load_archetypes"]
 
@@ -32,8 +31,8 @@ class Archetype(_Part):
 
     name: Annotated[str, Field(min_length=1)]
     share: _Share
-    needs: Annotated[list[str], Field(default_factory=list)]
-    antigens: Annotated[dict[str, Annotated[list[Level], Field(min_length=1)]], Field(min_length=1)]
+    needs: tuple[str, ...] = ()
+    antigens: Annotated[dict[str, Annotated[tuple[Level, ...], Field(min_length=1)]], Field(min_length=1)]
 
     def variants(self, markers: tuple[str, ...]) -> tuple[dict[str, Level], ...]:
         """Every combination of levels over the markers a tube has, and of light chains where it has both."""
@@ -65,7 +64,7 @@ class Archetypes(_Part):
     bright_cell_spread: _Spread
     top_channels: Annotated[float, Field(gt=0)]
     position_channels: dict[str, Annotated[float, Field(gt=0)]]
-    archetypes: Annotated[list[Archetype], Field(min_length=1)]
+    archetypes: Annotated[tuple[Archetype, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -85,12 +84,7 @@ def load_archetypes(name_or_path: str | Path = "myeloma") -> Archetypes:
     UsageError
         If none has that name.
     ConfigRefused
-        If the file is not a set of archetypes; every cause is said.
+        If the file is not a set of archetypes.
     """
     path = shipped_or_own(name_or_path, _FOLDER, "set of archetypes")
-    values, _ = read_toml(path)
-    try:
-        return Archetypes.model_validate(values)
-    except ValidationError as error:
-        causes = [f"{'.'.join(str(p) for p in e['loc']) or 'the file'}: {e['msg']}" for e in error.errors()]
-        raise ConfigRefused("; ".join(causes), path=path, expected="the keys of the shipped set") from error
+    return read_model(path, Archetypes, remedy="see configs/flow_archetypes/myeloma.toml for every key")

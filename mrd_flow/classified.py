@@ -107,8 +107,7 @@ class ClassifiedSample:
     the clone found, or each phenotype looked for at the decision size;
     ``expected_precision`` and ``expected_recall`` are the found clone's by the posteriors
     of this sample's cells, or the lowest of those looked for; ``expected_false_events``
-    is the sum of 1 - posterior over called cells; ``background_lob_events`` the largest of
-    the expectations.
+    is the sum of 1 - posterior over called cells.
     """
 
     tubes: tuple[ClassifiedTube, ...]
@@ -124,5 +123,4 @@ class ClassifiedSample:
     expected_false_events: float
     expected_precision: float
     expected_recall: float
-    background_lob_events: int
     expectations: tuple[Expectation, ...]

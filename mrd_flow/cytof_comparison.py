@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.detection import Interval, wilson
+from pipeline.detection import newcombe
 
-__all__ = ["Difference", "newcombe", "share_difference"]
+__all__ = ["Difference", "share_difference"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,37 +31,6 @@ class Difference:
     difference: float | None
     ci_low: float | None
     ci_high: float | None
-
-
-def newcombe(first: tuple[int, int], second: tuple[int, int], *, confidence: float = 0.95) -> Interval:
-    """Interval of the difference of two independent shares, second minus first.
-
-    Hybrid score interval without continuity correction, method 10 of Newcombe
-    (Stat Med 1998;17:873), from the Wilson interval of each share.
-
-    Parameters
-    ----------
-    first, second
-        Count and total of each sample; totals >= 1.
-    confidence
-        Two-sided coverage, in (0, 1).
-
-    Raises
-    ------
-    ValueError
-        As `pipeline.detection.wilson`.
-
-    Examples
-    --------
-    >>> [round(b, 4) for b in newcombe((48, 80), (56, 70))]
-    [0.0524, 0.3339]
-    """
-    low1, high1 = wilson(*first, confidence=confidence)
-    low2, high2 = wilson(*second, confidence=confidence)
-    p1, p2 = first[0] / first[1], second[0] / second[1]
-    below = ((p2 - low2) ** 2 + (high1 - p1) ** 2) ** 0.5
-    above = ((high2 - p2) ** 2 + (p1 - low1) ** 2) ** 0.5
-    return Interval(p2 - p1 - below, p2 - p1 + above)
 
 
 def share_difference(

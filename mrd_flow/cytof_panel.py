@@ -7,7 +7,7 @@ whose parent comes later, or a marker without a channel is refused with the file
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from mrd_flow.cytof_parts import (
     LIVE_CELLS,
@@ -21,9 +21,8 @@ from mrd_flow.cytof_parts import (
     Population,
     Unverified,
 )
-from pipeline.errors import ConfigRefused, printable
 from pipeline.formats.shipped import shipped_or_own
-from pipeline.formats.toml_tables import read_toml
+from pipeline.formats.toml_models import read_model
 
 __all__ = ["CytofPanel", "cytof_panel_path", "load_cytof_panel"]
 
@@ -131,12 +130,12 @@ def load_cytof_panel(name_or_path: str | Path) -> CytofPanel:
     >>> panel.barcodes.positive, len(panel.barcodes.metals), len(panel.barcodes.key)
     (3, 6, 20)
     """
-    path = cytof_panel_path(name_or_path)
-    values, _ = read_toml(path)
-    try:
-        return CytofPanel.model_validate(_tupled(values))
-    except ValidationError as error:
-        raise _refusal(error, path) from error
+    return read_model(
+        cytof_panel_path(name_or_path),
+        CytofPanel,
+        remedy="see configs/cytof/marrow.toml for every key",
+        shown_key=_without_sample_ids,
+    )
 
 
 def cytof_panel_path(name_or_path: str | Path) -> Path:
@@ -150,22 +149,6 @@ def cytof_panel_path(name_or_path: str | Path) -> Path:
     return shipped_or_own(name_or_path, _FOLDER, "mass cytometry template")
 
 
-def _tupled(value: object) -> object:
-    """TOML arrays as tuples: strict models take no lists for tuples."""
-    if isinstance(value, dict):
-        return {k: _tupled(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return tuple(_tupled(v) for v in value)
-    return value
-
-
-def _refusal(error: ValidationError, path: Path) -> ConfigRefused:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if key.startswith(_SAMPLE_IDS):
-        key = _SAMPLE_IDS  # what follows may be a person's name
-    unknown = first["type"] == "extra_forbidden"
-    what = "unknown key" if unknown else printable(first["msg"]).removeprefix("Value error, ")
-    return ConfigRefused(
-        what, path=path, column=printable(key) or None, remedy="see configs/cytof/marrow.toml for every key"
-    )
+def _without_sample_ids(key: str) -> str:
+    """What follows may be a person's name."""
+    return _SAMPLE_IDS if key.startswith(_SAMPLE_IDS) else key

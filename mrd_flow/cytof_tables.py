@@ -1,9 +1,7 @@
 """What ``nadir flow cytof`` leaves: tables as CSV, and ``result.json``."""
 
-import csv
 import dataclasses
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,8 @@ from mrd_flow.cytof_counts import GateDoubt, MaskingCount, PopulationCount
 from mrd_flow.cytof_panel import CytofPanel
 from mrd_flow.populations_cytof import CleanUpStep
 from mrd_flow.read_cytof import CytofRun
-from pipeline.formats.atomic import write_json, write_text
+from pipeline.formats.atomic import write_json
+from pipeline.formats.csv_table import write_csv
 from pipeline.formats.records import to_json
 
 __all__ = ["write_result"]
@@ -39,20 +38,12 @@ def write_result(result: CytofResult, run: CytofRun, panel: CytofPanel, out: Pat
         tables.append(("comparison", Difference, result.differences))
     paths = [out / f"{name}.csv" for name, _, _ in tables]
     for path, (_, record, rows) in zip(paths, tables, strict=True):
-        write_text(path, _csv([f.name for f in dataclasses.fields(record)], rows))
+        columns = [f.name for f in dataclasses.fields(record)]
+        write_csv(path, columns, ([_cell(getattr(row, c)) for c in columns] for row in rows))
     if not result.differences:
         (out / "comparison.csv").unlink(missing_ok=True)  # of an earlier run into the same folder
     write_json(out / "result.json", _document(result, run, panel))
     return (*paths, out / "result.json")
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Any]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(getattr(row, c)) for c in columns])
-    return text.getvalue()
 
 
 def _cell(value: Any) -> str:

@@ -11,15 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mrd_flow.fcs import DEFAULT_CHUNK_EVENTS
+from mrd_flow.evidence import FlowSettings
 from mrd_flow.gated_fcs import write_gated_fcs
-from mrd_flow.gating import GatedTube, gate_tube
+from mrd_flow.gating import GatedTube
 from mrd_flow.gatingml_export import gatingml_of
 from mrd_flow.miflowcyt import miflowcyt_record
 from mrd_flow.opened import OpenedTube, open_tube
 from mrd_flow.overrides import Override
 from mrd_flow.panel import Panel, load_panel
-from mrd_flow.rare_event_guard import guard_rare_events
+from mrd_flow.read import gated_tube, guarded_tube
 from pipeline.errors import DamagedFile, InputRefused, UsageError
 from pipeline.formats.atomic import write_json, write_text
 from pipeline.formats.digest import sha256_file
@@ -124,15 +124,17 @@ def regated(file: Path, result: Path, *, panel: str = "") -> Regated:
     if (template.name, template.version) != (document["panel"], document["panel_version"]):
         raise InputRefused("the result was made with another template, or another version of it", path=result)
     overrides = _overrides(document["overrides"], result)
+    settings = FlowSettings()  # what it holds of reading bounds the memory and changes no count
     for number in range(1, len(template.tubes) + 1):
         tube = open_tube(file, template, number)
         if not tube.mismatch:
-            found = _gated_again(tube, template, overrides)
-            if _same_counts(found[1], document["gates"], number):
+            tube = guarded_tube(tube, template, settings)
+            gated = gated_tube(tube, template, settings, overrides)
+            if gated is not None and _same_counts(gated, document["gates"], number):
                 return Regated(
                     path=file,
-                    tube=found[0],
-                    gated=found[1],
+                    tube=tube,
+                    gated=gated,
                     panel=template,
                     overrides=overrides,
                     result=document,
@@ -143,23 +145,6 @@ def regated(file: Path, result: Path, *, panel: str = "") -> Regated:
         expected="a tube of the sample that the result is of",
         remedy="give the file that the result was made from, or make the result again",
     )
-
-
-def _gated_again(
-    tube: OpenedTube, panel: Panel, overrides: Sequence[Override]
-) -> tuple[OpenedTube, GatedTube]:
-    """As `mrd_flow.read` does it: the mask may not remove the cells looked for."""
-    assert tube.data is not None
-    assert tube.columns is not None
-    assert tube.qc is not None
-    if tube.qc.removed:
-        free = gate_tube(tube.data, panel, tube.tube, tube.columns, chunk_events=DEFAULT_CHUNK_EVENTS)
-        tube = tube.with_qc(guard_rare_events(tube.qc, free.plasma_cell_events))
-    assert tube.qc is not None
-    assert tube.data is not None
-    assert tube.columns is not None
-    gated = gate_tube(tube.data, panel, tube.tube, tube.columns, kept=tube.qc.kept, overrides=overrides)
-    return tube, gated
 
 
 def _same_counts(gated: GatedTube, gates: Sequence[dict[str, Any]], tube: int) -> bool:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from mrd_flow.panel_checks import problems_of_gates
 from mrd_flow.panel_gates import (
@@ -22,9 +22,8 @@ from mrd_flow.panel_gates import (
     RectangleGate,
 )
 from mrd_flow.panel_populations import ExpectedPopulation, HemodilutionTable
-from pipeline.errors import ConfigRefused, printable
 from pipeline.formats.shipped import shipped_or_own
-from pipeline.formats.toml_tables import read_toml
+from pipeline.formats.toml_models import read_model
 
 __all__ = [
     "Bounds",
@@ -216,12 +215,9 @@ def load_panel(name_or_path: str | Path) -> Panel:
     >>> [tube.name for tube in load_panel("euroflow").tubes]
     ['surface', 'cytoplasmic']
     """
-    path = panel_path(name_or_path)
-    values, _ = read_toml(path)
-    try:
-        return Panel.model_validate(_tupled(values))
-    except ValidationError as error:
-        raise _refusal(error, path) from error
+    return read_model(
+        panel_path(name_or_path), Panel, remedy="see the templates in configs/panels for every key"
+    )
 
 
 def panel_path(name_or_path: str | Path) -> Path:
@@ -233,22 +229,3 @@ def panel_path(name_or_path: str | Path) -> Path:
         If it is neither a shipped name nor a path that ends in ``.toml``.
     """
     return shipped_or_own(name_or_path, _FOLDER, "panel template")
-
-
-def _tupled(value: object) -> object:
-    """TOML arrays as tuples and whole numbers as they are: strict models take no lists for tuples."""
-    if isinstance(value, dict):
-        return {k: _tupled(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return tuple(_tupled(v) for v in value)
-    return value
-
-
-def _refusal(error: ValidationError, path: Path) -> ConfigRefused:
-    first = error.errors(include_url=False, include_context=False)[0]
-    key = printable(".".join(str(part) for part in first["loc"]))
-    unknown = first["type"] == "extra_forbidden"
-    what = "unknown key" if unknown else printable(first["msg"]).removeprefix("Value error, ")
-    return ConfigRefused(
-        what, path=path, column=key or None, remedy="see the templates in configs/panels for every key"
-    )

@@ -124,7 +124,6 @@ def _sample(
         expected_false_events=aberrant - true,
         expected_precision=precision,
         expected_recall=recall,
-        background_lob_events=max((e.lob_events for e in expectations), default=0),
         expectations=expectations,
     )
 

@@ -24,6 +24,8 @@ __all__ = [
     "OpenedSample",
     "count_sample",
     "gate_sample",
+    "gated_tube",
+    "guarded_tube",
     "open_sample",
     "read_patient",
     "read_sample",
@@ -135,7 +137,7 @@ def open_sample(sample: Sample, panel: Panel, settings: FlowSettings) -> OpenedS
     """
     digests = [_digest(path) for path in sample.files]
     tubes = [
-        _guarded(open_tube(path, panel, number), panel, settings)
+        guarded_tube(open_tube(path, panel, number), panel, settings)
         for number, path in enumerate(sample.files, start=1)
     ]
     for index, digest in enumerate(digests):
@@ -185,7 +187,7 @@ def gate_sample(
     """
     check_fit(overrides, opened.panel)
     return tuple(
-        _gated(tube, opened.panel, settings, overrides, before[i] if before else None)
+        gated_tube(tube, opened.panel, settings, overrides, before[i] if before else None)
         for i, tube in enumerate(opened.tubes)
     )
 
@@ -242,7 +244,7 @@ def _digest(path: Path) -> str:
         raise InputRefused(f"cannot be read ({error.strerror})", path=path) from error
 
 
-def _guarded(tube: OpenedTube, panel: Panel, settings: FlowSettings) -> OpenedTube:
+def guarded_tube(tube: OpenedTube, panel: Panel, settings: FlowSettings) -> OpenedTube:
     """The tube with a mask that does not remove the cells looked for."""
     if tube.data is None or tube.columns is None or tube.qc is None or tube.qc.removed == 0:
         return tube
@@ -268,13 +270,14 @@ def _to_plasma_cells(panel: Panel) -> Panel:
     return panel.model_copy(update={"gates": gates, "route_flags": ()})
 
 
-def _gated(
+def gated_tube(
     tube: OpenedTube,
     panel: Panel,
     settings: FlowSettings,
-    overrides: Sequence[Override],
-    before: GatedTube | None,
+    overrides: Sequence[Override] = (),
+    before: GatedTube | None = None,
 ) -> GatedTube | None:
+    """One tube with its mask through its gates, as `gate_sample`; None where it does not fit."""
     if tube.data is None or tube.columns is None or tube.qc is None:
         return None
     if before is not None and not overrides_of(overrides, tube.tube):

@@ -19,10 +19,9 @@ from mrd_ngs.statement import (
     state_marker,
 )
 from mrd_ngs.track import Track, track_marker
-from pipeline.model import DenominatorUnit, Marker, Material, MrdResult, Reason, Status
+from pipeline.model import WHOLE_CLONE, DenominatorUnit, Marker, Material, MrdResult, Reason, Status
 
 __all__ = [
-    "CLONE",
     "METHOD_VERSION",
     "NgsCalls",
     "call_markers",
@@ -32,9 +31,6 @@ __all__ = [
 ]
 
 METHOD_VERSION = "mrd_ngs 0.1.0"
-
-CLONE = "clone"
-"""``target_id`` of the result of all markers of a patient together."""
 
 _NO_TARGET = "none"
 
@@ -291,9 +287,9 @@ def _results(
     )
     cells = nucleated_cells(library.sample)
     if estimate is None or cells is None or statement.reason in NO_MEASUREMENT:
-        return [*rows, _row(library, CLONE, highest.templates or 0.0, statement)]
+        return [*rows, _row(library, WHOLE_CLONE, highest.templates or 0.0, statement)]
     together = state_clone(tracks, estimate, cells, statement, settings)
-    return [*rows, _row(library, CLONE, estimate.templates, together)]
+    return [*rows, _row(library, WHOLE_CLONE, estimate.templates, together)]
 
 
 def _no_marker(library: Library, reason: Reason) -> MrdResult:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mrd_ngs.call import CLONE
 from mrd_ngs.run_control import Finding, MarkerFinding, SampleVerdict
 from mrd_ngs.settings import NgsSettings
 from pipeline.detection import decision_count_above_background
 from pipeline.errors import DamagedFile
 from pipeline.formats.records import from_json
-from pipeline.model import MrdResult, Reason, Role, Status
+from pipeline.model import WHOLE_CLONE, MrdResult, Reason, Role, Status
 
 __all__ = ["INDEXING_FAILED", "Judged", "read_judged", "spelt", "with_run"]
 
@@ -117,7 +116,7 @@ def _may_be_contamination(
     called = [
         f
         for f in own
-        if f.called and f.patient_id == f.marker_patient_id and result.target_id in (CLONE, f.target_id)
+        if f.called and f.patient_id == f.marker_patient_id and result.target_id in (WHOLE_CLONE, f.target_id)
     ]
     return bool(called) and all(_is_explained(f, run, settings) for f in called)
 

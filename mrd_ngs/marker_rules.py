@@ -10,12 +10,11 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mrd_ngs.settings import NgsSettings
-from pipeline.errors import ConfigRefused, printable
 from pipeline.formats.shipped import shipped_or_own
-from pipeline.formats.toml_tables import read_toml
+from pipeline.formats.toml_models import read_model
 
 __all__ = [
     "Figures",
@@ -205,20 +204,11 @@ def load_rules(name_or_path: str | Path) -> MarkerRules:
     >>> load_rules("clonoseq_like").share_of_locus.threshold
     0.03
     """
-    path = rules_path(name_or_path)
-    values, _ = read_toml(path)
-    try:
-        return MarkerRules.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(printable(str(part)) for part in first["loc"])
-        raise ConfigRefused(
-            first["msg"],
-            path=path,
-            column=key,
-            expected="rules as in configs/marker_rules/nadir_default.toml",
-            remedy="correct the key, or copy a shipped rule set and change its thresholds",
-        ) from error
+    return read_model(
+        rules_path(name_or_path),
+        MarkerRules,
+        remedy="correct the key, or copy configs/marker_rules/nadir_default.toml and change its thresholds",
+    )
 
 
 def rules_path(name_or_path: str | Path) -> Path:

@@ -36,6 +36,12 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _kept_bytecode() -> None:
+    """Commands that tests start keep their bytecode, as an installed package has it."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _plain_terminal() -> None:
     """Help and error texts are compared without colours and at one width."""
     os.environ.update(NO_COLOR="1", COLUMNS="100", TERM="dumb")

@@ -1,7 +1,5 @@
 """``nadir clinical``: response, staging and endpoints from tables."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +10,7 @@ from pipeline.cli.clinical_files import say
 from pipeline.cli.clinical_patients import eligibility, fish, stage
 from pipeline.clinical.interval_kind import IntervalKind
 from pipeline.formats.atomic import write_text
-from pipeline.formats.csv_table import number_cell, write_csv
+from pipeline.formats.csv_table import csv_text, number_cell, write_csv
 
 __all__ = ["app"]
 
@@ -213,15 +211,8 @@ def _write_survival(path: Path, out: Path, interval: IntervalKind) -> None:
 
 def _append(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Rows at the end of a table; what stands in it keeps its bytes."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if path.exists():
-        before = path.read_bytes().decode()
-        text.write(before if before.endswith("\n") else before + "\n")
-    else:
-        writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    before = path.read_bytes().decode() if path.exists() else csv_text([columns])
+    write_text(path, before + ("" if before.endswith("\n") else "\n") + csv_text(rows))
 
 
 def _digits(value: float | None) -> str:

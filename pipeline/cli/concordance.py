@@ -10,6 +10,8 @@ import typer
 from pipeline.cli.concordance_variants import variants
 from pipeline.errors import InputRefused, Problem, SheetRefused, UsageError
 from pipeline.formats.csv_table import number_cell, write_csv
+from pipeline.formats.named_cells import finite_number
+from pipeline.formats.sheet_cells import Refusal, read_identifier
 
 if TYPE_CHECKING:
     from pipeline.concordance.pairs import Pairs, Results
@@ -168,14 +170,11 @@ def _places(path: Path, table: "Table", x: str, y: str) -> dict[str, int]:
     names = [cell.strip() for cell in table.header.cells]
     needed = ["patient_id", "timepoint", *(f"{m}_{c}" for m in (x, y) for c in _NEEDED)]
     optional = [f"{m}_{c}" for m in (x, y) for c in _KNOWN]
+    remedy = "give each column once; methods are named by --x and --y"
+    absent = Refusal("no_column", "there is no such column", remedy)
+    twice = Refusal("column_twice", "the column is there more than once", remedy)
     problems = [
-        _problem(
-            table.header.line,
-            name,
-            "no_column" if name not in names else "column_twice",
-            "there is no such column" if name not in names else "the column is there more than once",
-            "give each column once; methods are named by --x and --y",
-        )
+        (twice if name in names else absent).at(table.header.line, name)
         for name in [*needed, *optional]
         if names.count(name) > 1 or (name in needed and name not in names)
     ]
@@ -185,15 +184,14 @@ def _places(path: Path, table: "Table", x: str, y: str) -> dict[str, int]:
 
 
 def _key_problems(record: "Record", key: tuple[str, str], first: dict[tuple[str, str], int]) -> list[Problem]:
-    if not key[0]:
-        return [
-            _problem(record.line, "patient_id", "no_patient", "is empty", "write the patient's pseudonym")
-        ]
+    identifier = read_identifier(key[0])
+    if isinstance(identifier, Refusal):
+        return [identifier.at(record.line, "patient_id")]
     earlier = first.setdefault(key, record.line)
     if earlier == record.line:
         return []
     cause = f"patient and time point are those of line {earlier}"
-    return [_problem(record.line, "timepoint", "duplicated_pair", cause, "keep one row per pair")]
+    return [Refusal("duplicated_pair", cause, "keep one row per pair").at(record.line, "timepoint")]
 
 
 class _Row(tuple[bool, bool, float, float, float, float, str]):
@@ -209,7 +207,7 @@ def _result(record: "Record", cells: dict[str, str], method: str, *, fractions: 
     status = texts["status"].upper()
 
     def wrong(column: str, code: str, cause: str, remedy: str) -> list[Problem]:
-        return [_problem(record.line, f"{method}_{column}", code, cause, remedy)]
+        return [Refusal(code, cause, remedy).at(record.line, f"{method}_{column}")]
 
     if status and status not in _STATUSES:
         return wrong("status", "unknown_status", "is not a status", f"write one of {', '.join(_STATUSES)}")
@@ -223,7 +221,7 @@ def _result(record: "Record", cells: dict[str, str], method: str, *, fractions: 
         return wrong("status", "contradiction", "contradicts the column detected", "correct one of the two")
     numbers: dict[str, float] = {}
     for column in ("value", "lod", "numerator", "denominator"):
-        number = _parsed(texts[column])
+        number = finite_number(texts[column])
         if texts[column] and number is None:
             return wrong(column, "not_a_number", "is not a number", "write it like 1.5e-5, with a point")
         numbers[column] = nothing if number is None else number
@@ -264,14 +262,6 @@ def _out_of_range(
     return found
 
 
-def _parsed(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _results(rows: Sequence[_Row]) -> "Results":
     import numpy as np
 
@@ -287,7 +277,3 @@ def _results(rows: Sequence[_Row]) -> "Results":
         denominator=np.array(denominator, dtype=np.float64),
         reason=tuple(reason),
     )
-
-
-def _problem(line: int, column: str, code: str, cause: str, remedy: str) -> Problem:
-    return Problem(line=line, column=column, code=code, cause=cause, remedy=remedy)

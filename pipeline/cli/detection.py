@@ -1,6 +1,5 @@
 """``nadir detection``: the limits of an assay, from a study of blanks and dilutions."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,8 @@ import typer
 
 from pipeline.errors import Problem, SheetRefused, UsageError
 from pipeline.formats.csv_table import number_cell, write_csv
+from pipeline.formats.named_cells import finite_number, named_cells
+from pipeline.formats.sheet_cells import Refusal
 
 if TYPE_CHECKING:
     from pipeline.detection.study import LevelSummary, Study
@@ -135,27 +136,16 @@ def _read(path: Path) -> "StudyResults":
 
     from pipeline.detection.study_rows import StudyResults
     from pipeline.formats.delimited import read_table
+    from pipeline.formats.named_cells import named_columns
 
     table = read_table(path, (*_NEEDED, *_OPTIONAL))
-    names = [cell.strip().lower() for cell in table.header.cells]
-    problems = list(table.problems)
-    problems += [
-        _problem(table.header.line, c, "no_column", "there is no such column", "add it")
-        for c in _NEEDED
-        if c not in names
-    ]
-    if problems:
-        raise SheetRefused(path, problems)
-    rows = []
-    for record in table.records:
-        row = _row(record, names)
-        if isinstance(row, Problem):
-            problems.append(row)
-        else:
-            rows.append(row)
+    names = named_columns(table, _NEEDED, path=path, remedy="give level and value once each")
+    read = [_row(record, names) for record in table.records]
+    problems = [row for row in read if isinstance(row, Problem)]
+    rows = [row for row in read if not isinstance(row, Problem)]
     if problems or not rows:
-        empty = _problem(table.header.line, "value", "no_results", "there is no result", "one row a result")
-        raise SheetRefused(path, problems or [empty])
+        empty = Refusal("no_results", "there is no result", "give one row a result")
+        raise SheetRefused(path, problems or [empty.at(table.header.line, "value")])
     level, value, detected, lot, sample = zip(*rows, strict=True)
     return StudyResults(
         level=np.array(level, np.float64),
@@ -167,30 +157,18 @@ def _read(path: Path) -> "StudyResults":
 
 
 def _row(record: "Record", names: Sequence[str]) -> tuple[float, float, int, str, str] | Problem:
-    cells = dict(zip(names, (c.strip() for c in record.cells), strict=False))
+    cells = named_cells(record, names)
+    if isinstance(cells, Refusal):
+        return cells.at(record.line, None)
     numbers = []
     for column in _NEEDED:
-        number = _parsed(cells.get(column, ""))
+        number = finite_number(cells[column])
         if number is None or number < 0:
-            cause = "is not a number of at least 0"
             remedy = "write it like 1.5e-5; a result that found nothing is 0"
-            return _problem(record.line, column, "not_a_number", cause, remedy)
+            return Refusal("not_a_number", "is not a number of at least 0", remedy).at(record.line, column)
         numbers.append(number)
     detected = _FOUND.get(cells.get("detected", "").lower())
     if detected is None:
-        return _problem(
-            record.line, "detected", "not_true_or_false", "is not true or false", "1, 0 or nothing"
-        )
+        refusal = Refusal("not_true_or_false", "is not true or false", "write 1, 0 or nothing")
+        return refusal.at(record.line, "detected")
     return numbers[0], numbers[1], detected, cells.get("lot", ""), cells.get("sample", "")
-
-
-def _parsed(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _problem(line: int, column: str, code: str, cause: str, remedy: str) -> Problem:
-    return Problem(line=line, column=column, code=code, cause=cause, remedy=remedy)

@@ -27,7 +27,10 @@ def query(
         rows = [dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows]
         typer.echo(canonical_json(rows), nl=False)
     elif csv:
-        _print_csv(answer.columns, answer.rows)
+        from pipeline.formats.csv_table import csv_text
+
+        cells = [["" if v is None else str(v) for v in row] for row in answer.rows]
+        typer.echo(csv_text([answer.columns, *cells]), nl=False)
     else:
         _print_table(answer.columns, answer.rows)
 
@@ -50,17 +53,6 @@ def export(
 
 def _plain(value: object) -> object:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
-
-
-def _print_csv(columns: tuple[str, ...], rows: tuple[tuple[object, ...], ...]) -> None:
-    import csv
-    import io
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(["" if v is None else v for v in row] for row in rows)
-    typer.echo(text.getvalue(), nl=False)
 
 
 def _print_table(columns: tuple[str, ...], rows: tuple[tuple[object, ...], ...]) -> None:

@@ -4,6 +4,7 @@ Neither method is the truth, so agreement is positive and negative percent agree
 (CLSI EP12), with either method as comparator, and never sensitivity and specificity.
 """
 
+import math
 from dataclasses import dataclass
 
 from pipeline.concordance.difference import Estimate
@@ -120,19 +121,19 @@ class AgreementTable:
 
         None without pairs; 1 without discordant ones.
         """
-        from scipy.stats import binom
+        from scipy.special import bdtr  # scipy.stats takes a second to import, and every batch asks this
 
         if not self.evaluable:
             return None
         fewer, discordant = min(self.x_only, self.y_only), self.x_only + self.y_only
         if not discordant:
             return 1.0
-        exact = min(1.0, 2 * float(binom.cdf(fewer, discordant, 0.5)))
+        exact = min(1.0, 2 * float(bdtr(fewer, discordant, 0.5)))
         if not mid:
             return exact
         # Fagerland, Lydersen and Laake, BMC Med Res Methodol 2013;13:91, additional file 1, equation 2:
         # half of the observed count's probability is given back on either side; the middle has one side.
-        point = float(binom.pmf(fewer, discordant, 0.5))
+        point = float(math.comb(discordant, fewer) / 2**discordant)
         return exact - point / 2 if self.x_only == self.y_only else exact - point
 
 

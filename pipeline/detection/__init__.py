@@ -1,6 +1,6 @@
 """Intervals, limits of detection, and readings at a threshold."""
 
-from pipeline.detection.intervals import Interval, clopper_pearson, garwood, wilson
+from pipeline.detection.intervals import Interval, clopper_pearson, garwood, newcombe, wilson
 from pipeline.detection.lod import (
     DETECTION_POWER,
     decision_count_above_background,
@@ -24,6 +24,7 @@ __all__ = [
     "detection_probability",
     "garwood",
     "mean_count_for_detection",
+    "newcombe",
     "read_at",
     "sample_lod",
     "wilson",

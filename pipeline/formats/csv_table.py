@@ -7,16 +7,19 @@ from pathlib import Path
 
 from pipeline.formats.atomic import write_text
 
-__all__ = ["number_cell", "write_csv"]
+__all__ = ["csv_text", "number_cell", "write_csv"]
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as CSV; lines end in a line feed."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a header and rows, replacing the file atomically; lines end in a line feed."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    """Write a header and rows, replacing the file atomically."""
+    write_text(path, csv_text([columns, *rows]))
 
 
 def number_cell(value: float | None, *, digits: int = 15) -> str:

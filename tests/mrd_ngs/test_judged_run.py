@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from mrd_ngs.call import CLONE
 from mrd_ngs.judged_run import Judged, read_judged, with_run
 from mrd_ngs.run_control import Finding, MarkerFinding, SampleVerdict
 from mrd_ngs.settings import NgsSettings
 from pipeline.errors import DamagedFile
 from pipeline.formats.records import to_json
-from pipeline.model import Assay, DenominatorUnit, Material, MrdResult, Reason, Role, Status
+from pipeline.model import WHOLE_CLONE, Assay, DenominatorUnit, Material, MrdResult, Reason, Role, Status
 
 SETTINGS = NgsSettings()
 
@@ -89,7 +88,7 @@ def test_a_negative_is_not_doubted(judged) -> None:
 
 
 def test_a_clone_of_two_markers_is_doubted_only_if_both_are(judged) -> None:
-    clone, kappa = result(target_id=CLONE), finding(target_id="IGK-1")
+    clone, kappa = result(target_id=WHOLE_CLONE), finding(target_id="IGK-1")
     one = {"in_controls": (in_control(80),), "controls": (verdict("P01 IGH-1: …"),)}
     assert with_run(clone, judged(finding(), kappa, **one), SETTINGS).status is Status.DETECTED
     both = {**one, "in_controls": (in_control(80), in_control(80, target_id="IGK-1"))}

@@ -114,7 +114,7 @@ def test_a_file_of_the_users_own(tmp_path: Path) -> None:
         ("threshold = 0.05", "", r"'share_of_locus.threshold': Field required"),
         ("threshold = 40", 'threshold = "40"', r"'templates.threshold'.*valid number.*Remedy"),
         ("threshold = 40", "threshold = -1", r"'templates.threshold'.*greater than or equal to 0"),
-        ("[templates]", "[molecules]", r"'molecules': Extra inputs are not permitted"),
+        ("[templates]", "[molecules]", r"'molecules': unknown key"),
         ('id = "nadir_default"', 'id = "N D"', r"'id': String should match pattern"),
         ("date = 2026-11-25", 'date = "soon"', r"'date'.*valid date"),
         ("date = 2026-11-25", "date = soon", r"not TOML"),

@@ -184,7 +184,7 @@ def ten(**changes: str) -> str:
             ten(l6="P1,T,,1e-6,true,1e-5,1e-6,true"),
             "line 6, column 'a_value': a detected result has no value",
         ),
-        (ten(l6=",T,1e-5,1e-6,true,1e-5,1e-6,true"), "line 6, column 'patient_id': is empty"),
+        (ten(l6=",T,1e-5,1e-6,true,1e-5,1e-6,true"), "line 6, column 'patient_id': not an identifier"),
         (ten(l1=HEADER.replace("b_lod", "c_lod")), "line 1, column 'b_lod': there is no such column"),
         (
             ten(l1=HEADER.replace("b_lod", "a_lod")),
@@ -205,7 +205,7 @@ def test_bad_row_is_refused_with_its_place(tmp_path, text, message):
 def test_refused_patient_is_not_repeated(tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text(ten(l3="Yamada Taro,T,0,1e-6,true,1e-5,1e-6,true"))
-    with pytest.raises(SheetRefused, match="not above 0") as caught:
+    with pytest.raises(SheetRefused, match="looks like a pair of names; not repeated here") as caught:
         run("quantitative", path, "--x", "a", "--y", "b", "--out", tmp_path)
     assert "Yamada" not in str(caught.value)
 

@@ -49,7 +49,7 @@ def test_same_seed_same_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("level,result\n1,2\n", "there is no such column"),
+        ("level,result\n1,2\n", "this column is missing or stands twice"),
         ("level,value\n1e-5,-1\n", "is not a number of at least 0"),
         ("level,value\n1e-5,nan\n", "is not a number of at least 0"),
         ("level,value,detected\n1e-5,1,maybe\n", "is not true or false"),
