@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mrd_flow.cytof_cli import cytof
-from mrd_flow.export_cli import export
+from mrd_flow.cytof.cli import cytof
+from mrd_flow.export.cli import export
 
 __all__ = ["app"]
 
@@ -36,7 +36,7 @@ def inspect(
     json_output: Json = False,
 ) -> None:
     """Show what is in a file, and what is wrong with it."""
-    from mrd_flow.inspection import inspect_file, show_inspection
+    from mrd_flow.fcs.inspection import inspect_file, show_inspection
     from pipeline.formats.atomic import canonical_json
 
     description = inspect_file(file)
@@ -113,12 +113,12 @@ def mrd(
     from rich.console import Console
 
     from mrd_flow.call import call_patient
-    from mrd_flow.classification import knowledge_of
-    from mrd_flow.diagnosis import read_diagnosis
     from mrd_flow.evidence import FlowSettings
-    from mrd_flow.merged import merge_tubes, write_cells
-    from mrd_flow.override_file import read_overrides
-    from mrd_flow.panel import load_panel
+    from mrd_flow.gating.override_file import read_overrides
+    from mrd_flow.panel.template import load_panel
+    from mrd_flow.plasma_cells.classification import knowledge_of
+    from mrd_flow.plasma_cells.diagnosis import read_diagnosis
+    from mrd_flow.plasma_cells.merged import merge_tubes, write_cells
     from mrd_flow.read import count_sample, open_sample
     from mrd_flow.result_document import result_document
     from mrd_flow.result_text import show_result
@@ -153,7 +153,7 @@ def mrd(
     if events is not None:
         write_cells(events, merge_tubes(counted.cells))
     if pictures is not None:
-        from mrd_flow.pictures import write_pictures
+        from mrd_flow.pictures.sample import write_pictures
 
         write_pictures(
             pictures,
@@ -193,8 +193,8 @@ def reference(
     """Learn normal plasma cells from the laboratory's own marrows without disease."""
     from mrd_flow.evidence import FlowSettings
     from mrd_flow.learn_panel import learn_panel_reference, marrows_of
-    from mrd_flow.panel import load_panel
-    from mrd_flow.panel_reference import save_panel_reference
+    from mrd_flow.panel.template import load_panel
+    from mrd_flow.reference.panel_reference import save_panel_reference
 
     template = load_panel(panel)
     marrows = marrows_of(tubes, template)
@@ -220,8 +220,8 @@ def gate(
     ],
 ) -> None:
     """Apply the gates of a Gating-ML file or FlowJo workspace; memberships are FlowKit's, event for event."""
-    from mrd_flow.fcs import read_data_sets
-    from mrd_flow.gatingml import apply_gates, write_gates
+    from mrd_flow.engine.gatingml import apply_gates, write_gates
+    from mrd_flow.fcs.data_sets import read_data_sets
 
     found = apply_gates(file, gates)
     write_gates(found, out)
@@ -257,7 +257,7 @@ def simulate(
     ] = False,
 ) -> None:
     """Write the tubes of a simulated marrow as FCS files, and the truth beside them."""
-    from mrd_flow.panel import load_panel
+    from mrd_flow.panel.template import load_panel
     from mrd_flow.simulate import simulate_sample
 
     truths = simulate_sample(

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mrd_flow.acquisition_result import MarginTally, RemovedRun
-from mrd_flow.anomaly import Anomaly
-from mrd_flow.classified import Expectation
-from mrd_flow.clonality import ClonalityTest
-from mrd_flow.diagnostic_phenotype import DiagnosticPhenotype
+from mrd_flow.acquisition.result import MarginTally, RemovedRun
+from mrd_flow.fcs.anomaly import Anomaly
+from mrd_flow.gating.overrides import Override
 from mrd_flow.hemodilution import DilutionRules, MarrowCells
-from mrd_flow.overrides import Override
+from mrd_flow.plasma_cells.classified import Expectation
+from mrd_flow.plasma_cells.clonality import ClonalityTest
+from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype
 from mrd_flow.tubes import PhenotypeDistance
 from pipeline.model import Sample
 

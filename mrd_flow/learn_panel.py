@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrd_flow.evidence import FlowSettings
-from mrd_flow.gating import GatedTube
-from mrd_flow.normal_reference import NormalReference
-from mrd_flow.panel import Panel
+from mrd_flow.gating.tube import GatedTube
+from mrd_flow.panel.template import Panel
 from mrd_flow.read import gate_sample, open_sample
-from mrd_flow.reference_learning import learn_reference
+from mrd_flow.reference.learning import learn_reference
+from mrd_flow.reference.normal_reference import NormalReference
 from pipeline.errors import InputRefused, UsageError
 from pipeline.formats.single_sample import single_sample
 from pipeline.model import Assay, Sample

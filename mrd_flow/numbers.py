@@ -12,9 +12,9 @@ import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mrd_flow.classified import Expectation
 from mrd_flow.evidence import Classification, FlowEvidence, FlowSettings
 from mrd_flow.intervals import ClassifierError, Fraction, fraction_of
+from mrd_flow.plasma_cells.classified import Expectation
 from pipeline.detection import decision_count_above_background, decision_threshold, sample_lod
 
 __all__ = ["Numbers", "Quantity", "numbers_of"]

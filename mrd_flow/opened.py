@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mrd_flow.acquisition import acquisition_qc
-from mrd_flow.acquisition_result import AcquisitionQc
-from mrd_flow.anomaly import Anomaly
-from mrd_flow.detectors import Assignment, assign_detectors
+from mrd_flow.acquisition.check import acquisition_qc
+from mrd_flow.acquisition.result import AcquisitionQc
 from mrd_flow.evidence import Acquisition
-from mrd_flow.fcs import DataSet, read_data_sets
-from mrd_flow.panel import Panel
+from mrd_flow.fcs.anomaly import Anomaly
+from mrd_flow.fcs.data_sets import DataSet, read_data_sets
+from mrd_flow.panel.detectors import Assignment, assign_detectors
+from mrd_flow.panel.template import Panel
 
 __all__ = ["OpenedTube", "open_tube"]
 

@@ -4,16 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mrd_flow.classification import Classified, Knowledge, classify_tubes, knowledge_of, tube_cells
-from mrd_flow.diagnostic_phenotype import DiagnosticPhenotype
+from mrd_flow.acquisition.rare_event_guard import guard_rare_events
 from mrd_flow.evidence import FlowEvidence, FlowSettings
-from mrd_flow.gating import GatedTube, gate_tube
-from mrd_flow.merged import TubeCells
+from mrd_flow.gating.overrides import Override, check_fit, overrides_of
+from mrd_flow.gating.tube import GatedTube, gate_tube
 from mrd_flow.opened import OpenedTube, open_tube
-from mrd_flow.overrides import Override, check_fit, overrides_of
-from mrd_flow.panel import CombinationGate, Panel, RectangleGate, load_panel
-from mrd_flow.panel_gates import ROOT_GATE
-from mrd_flow.rare_event_guard import guard_rare_events
+from mrd_flow.panel.gates import ROOT_GATE
+from mrd_flow.panel.template import CombinationGate, Panel, RectangleGate, load_panel
+from mrd_flow.plasma_cells.classification import (
+    Classified,
+    Knowledge,
+    classify_tubes,
+    knowledge_of,
+    tube_cells,
+)
+from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype
+from mrd_flow.plasma_cells.merged import TubeCells
 from mrd_flow.tube_evidence import call_rules, counted_tube, distances_between, uncounted_tube
 from pipeline.errors import InputRefused
 from pipeline.formats.digest import sha256_file, sha256_joined

@@ -5,10 +5,10 @@ from typing import Any
 
 from mrd_flow.call import FlowCalls
 from mrd_flow.evidence import Classification, FlowEvidence, GateTally, TubeEvidence
+from mrd_flow.gating.overrides import Override, overrides_of
 from mrd_flow.hemodilution import Hemodilution, undiluted
 from mrd_flow.intervals import Fraction
 from mrd_flow.numbers import Numbers
-from mrd_flow.overrides import Override, overrides_of
 from pipeline.detection import Call, ReadingReason, read_at
 from pipeline.formats.records import to_json
 from pipeline.model import MrdResult, format_fraction

@@ -1,10 +1,10 @@
 """Tubes of a simulated marrow: real FCS files, and the truth beside them.
 
-Modelled: the populations of `mrd_flow.populations` and the plasma cells of
-`mrd_flow.plasma_cell_model` (heterogeneous, differing between patients, antigens that
+Modelled: the populations of `mrd_flow.simulation.populations` and the plasma cells of
+`mrd_flow.simulation.plasma_cell_model` (heterogeneous, differing between patients, antigens that
 vary together), debris, doublets of any two cells, spillover and the noise it spreads,
 saturation, masked or lost antigens, blood drawn along, detectors whose gain is off or
-drifts, and the faults of `mrd_flow.acquisition_faults`.
+drifts, and the faults of `mrd_flow.simulation.acquisition_faults`.
 
 Not modelled: differences between patients in cells that are not plasma cells, clones of
 several phenotypes, circulating clonal cells, dead cells, carry-over between tubes, tandem
@@ -20,14 +20,14 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_flow.acquisition_faults import Fault, apply_faults, draw_faults, event_ticks
-from mrd_flow.fcs_writer import Column, write_fcs
-from mrd_flow.panel import Panel, Tube
-from mrd_flow.plasma_cell_model import Patient, draw_patient
-from mrd_flow.populations import CellKinds, spillover_matrix
-from mrd_flow.sample_model import DEFAULT_PLASMA_CELL_FRACTION, SampleModel
-from mrd_flow.simulated_events import DEBRIS_SHARE, DOUBLET_SHARE, draw_cells, gain_of, join_pairs, measure
-from mrd_flow.simulated_truth import FAULTY, TubeTruth, codes_file, truth_of
+from mrd_flow.fcs.writer import Column, write_fcs
+from mrd_flow.panel.template import Panel, Tube
+from mrd_flow.simulation.acquisition_faults import Fault, apply_faults, draw_faults, event_ticks
+from mrd_flow.simulation.events import DEBRIS_SHARE, DOUBLET_SHARE, draw_cells, gain_of, join_pairs, measure
+from mrd_flow.simulation.plasma_cell_model import Patient, draw_patient
+from mrd_flow.simulation.populations import CellKinds, spillover_matrix
+from mrd_flow.simulation.sample_model import DEFAULT_PLASMA_CELL_FRACTION, SampleModel
+from mrd_flow.simulation.truth import FAULTY, TubeTruth, codes_file, truth_of
 from pipeline.errors import UsageError
 from pipeline.formats.atomic import write_json
 from pipeline.formats.records import to_json
@@ -85,7 +85,7 @@ def simulate_tube(
     events
         Events recorded, debris and doublets among them.
     aberrant_fraction, plasma_cell_fraction, phenotype, light_chain, patient, blood_share, masking_log10
-        As in `mrd_flow.sample_model.SampleModel`; the numbers drawn vary about the
+        As in `mrd_flow.simulation.sample_model.SampleModel`; the numbers drawn vary about the
         fractions.
     rng
         Source of every random number: same state, same bytes.
@@ -168,7 +168,7 @@ def simulate_sample(
     blood_share, masking_log10, gain, drift
         As in `simulate_tube`; a marker need not be in every tube.
     faults
-        Kinds (`mrd_flow.acquisition_faults.FAULT_KINDS`) of which each tube gets a run.
+        Kinds (`mrd_flow.simulation.acquisition_faults.FAULT_KINDS`) of which each tube gets a run.
 
     Raises
     ------

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from mrd_flow.anomaly import Anomaly
-from mrd_flow.classified import ClassifiedTube
 from mrd_flow.evidence import CallRules, TubeEvidence
-from mrd_flow.gating import GatedTube
+from mrd_flow.fcs.anomaly import Anomaly
+from mrd_flow.gating.tube import GatedTube
 from mrd_flow.hemodilution import DilutionRules, MarrowCells
 from mrd_flow.opened import OpenedTube
-from mrd_flow.panel import Panel
+from mrd_flow.panel.template import Panel
+from mrd_flow.plasma_cells.classified import ClassifiedTube
 from mrd_flow.tubes import PhenotypeDistance, phenotype_distances
 
 __all__ = ["call_rules", "counted_tube", "distances_between", "uncounted_tube"]

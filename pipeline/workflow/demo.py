@@ -219,7 +219,7 @@ def _simulate_reads(work: _Simulation) -> dict[str, str]:
 
 
 def _simulate_tubes(work: _Simulation) -> Iterator[dict[str, str]]:
-    from mrd_flow.panel import load_panel
+    from mrd_flow.panel.template import load_panel
     from mrd_flow.simulate import simulate_tube
 
     light_chain = ("cyKappa", "cyLambda")[work.patient % 2]

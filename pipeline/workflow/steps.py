@@ -131,7 +131,7 @@ def _ngs_files(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:
 
 
 def _flow_files(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:
-    from mrd_flow.classification import files_used
+    from mrd_flow.plasma_cells.classification import files_used
 
     used = [path for name in sorted({s.panel for s in samples}) for path in files_used(name, settings)]
     return tuple(dict.fromkeys(used))
@@ -147,7 +147,7 @@ def _unverified_ngs(samples: Sequence[Sample], settings: Any) -> tuple[str, ...]
 
 
 def _unverified_panels(samples: Sequence[Sample], settings: Any) -> tuple[str, ...]:  # noqa: ARG001
-    from mrd_flow.panel import load_panel
+    from mrd_flow.panel.template import load_panel
 
     panels = [load_panel(name) for name in sorted({s.panel for s in samples})]
     return tuple(
@@ -165,7 +165,7 @@ def _inspect_ngs(sample: Sample) -> None:
 
 
 def _inspect_flow(sample: Sample) -> None:
-    from mrd_flow.fcs import check_file
+    from mrd_flow.fcs.data_sets import check_file
 
     for path in sample.files:
         check_file(path)

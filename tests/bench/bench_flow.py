@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrd_flow.fcs_writer import Column, write_fcs
+from mrd_flow.fcs.writer import Column, write_fcs
 
 DETECTORS = [f"FL{i}-A" for i in range(1, 11)]
 NAMES = ["FSC-A", "FSC-H", "SSC-A", *DETECTORS, "Time"]
@@ -129,7 +129,7 @@ class Peak(threading.Thread):
 
 def panel_of_ten():
     """The single-tube template with ten antigens: 14 parameters with scatter and time."""
-    from mrd_flow.panel import load_panel
+    from mrd_flow.panel.template import load_panel
 
     panel = load_panel("srl")
     (tube,) = panel.tubes
@@ -146,7 +146,7 @@ def write_marrow(path: Path, events: int, seed: int) -> None:
 
 
 def run_nadir(file: Path, gates: Path) -> list[np.ndarray]:
-    from mrd_flow.gatingml import apply_gates
+    from mrd_flow.engine.gatingml import apply_gates
 
     return [g.members for g in apply_gates(file, gates)]
 
@@ -161,11 +161,11 @@ def run_flowkit(file: Path, gates: Path) -> list[np.ndarray]:
 
 def run_panel(file: Path, gates: Path) -> list[int]:
     """Write the gates applied as Gating-ML; the events kept, those of each gate, and the table's rows."""
-    from mrd_flow.acquisition import acquisition_qc
-    from mrd_flow.detectors import assign_detectors
-    from mrd_flow.fcs import read_data_sets
-    from mrd_flow.gating import gate_tube
-    from mrd_flow.gatingml_export import gatingml_of
+    from mrd_flow.acquisition.check import acquisition_qc
+    from mrd_flow.export.gatingml import gatingml_of
+    from mrd_flow.fcs.data_sets import read_data_sets
+    from mrd_flow.gating.tube import gate_tube
+    from mrd_flow.panel.detectors import assign_detectors
 
     panel = panel_of_ten()
     (data,) = read_data_sets(file)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mrd_flow.normal_reference import save_reference
-from mrd_flow.panel import load_panel
-from mrd_flow.plasma_cell_model import draw_patient
-from mrd_flow.reference_learning import learn_reference
-from mrd_flow.sample_model import SampleModel
-from mrd_flow.simulate_tables import simulate_plasma_cell_table
+from mrd_flow.panel.template import load_panel
+from mrd_flow.reference.learning import learn_reference
+from mrd_flow.reference.normal_reference import save_reference
+from mrd_flow.simulation.plasma_cell_model import draw_patient
+from mrd_flow.simulation.plasma_cell_tables import simulate_plasma_cell_table
+from mrd_flow.simulation.sample_model import SampleModel
 
 _UNVERIFIED = (
     "learned from simulated marrows of this project, not from people; learn one from marrows "

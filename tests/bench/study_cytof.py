@@ -23,12 +23,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_flow.cytof import CytofResult, analyse_run
-from mrd_flow.cytof_cells import CELLS, EventKind, Marrow, RunModel, after_daratumumab
-from mrd_flow.cytof_panel import CytofPanel, load_cytof_panel
-from mrd_flow.cytof_parts import LIVE_CELLS
-from mrd_flow.read_cytof import CytofRun
-from mrd_flow.simulate_cytof import CytofTruth, simulate_events
+from mrd_flow.cytof.panel import CytofPanel, load_cytof_panel
+from mrd_flow.cytof.parts import LIVE_CELLS
+from mrd_flow.cytof.read import CytofRun
+from mrd_flow.cytof.run import CytofResult, analyse_run
+from mrd_flow.cytof.simulate import CytofTruth, simulate_events
+from mrd_flow.cytof.simulated_cells import CELLS, EventKind, Marrow, RunModel, after_daratumumab
 
 _T = ("t_cd4", "t_cd8", "t_cd8_hladr")
 _MONOCYTES = ("monocyte_classical", "monocyte_intermediate", "monocyte_nonclassical")

@@ -14,11 +14,11 @@ import sys
 
 import numpy as np
 
-from mrd_flow.oracle import nearest_normal, oracle_log_ratio
-from mrd_flow.panel import Panel, load_panel
-from mrd_flow.plasma_cell_model import PHENOTYPES, draw_patient
-from mrd_flow.sample_model import SampleModel
-from mrd_flow.simulate_tables import simulate_plasma_cell_table
+from mrd_flow.panel.template import Panel, load_panel
+from mrd_flow.simulation.oracle import nearest_normal, oracle_log_ratio
+from mrd_flow.simulation.plasma_cell_model import PHENOTYPES, draw_patient
+from mrd_flow.simulation.plasma_cell_tables import simulate_plasma_cell_table
+from mrd_flow.simulation.sample_model import SampleModel
 
 LEVELS = (1e-3, 1e-4, 1e-5, 5e-6, 2e-6)
 

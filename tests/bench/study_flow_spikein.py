@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mrd_flow.archetypes import load_archetypes
-from mrd_flow.classified import ClassifiedSample, PlasmaCellTable
-from mrd_flow.diagnostic_phenotype import DiagnosticPhenotype
-from mrd_flow.normal_reference import shipped_reference
-from mrd_flow.oracle import oracle_log_ratio
-from mrd_flow.panel import Panel, load_panel
-from mrd_flow.phenotype_at_diagnosis import diagnostic_phenotype
-from mrd_flow.plasma_cell_model import PHENOTYPES, draw_patient
-from mrd_flow.plasma_cells import classify_plasma_cells
-from mrd_flow.sample_model import SampleModel
-from mrd_flow.simulate_tables import SimulatedTable, simulate_plasma_cell_tables
+from mrd_flow.panel.template import Panel, load_panel
+from mrd_flow.plasma_cells.archetypes import load_archetypes
+from mrd_flow.plasma_cells.classified import ClassifiedSample, PlasmaCellTable
+from mrd_flow.plasma_cells.classifier import classify_plasma_cells
+from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype
+from mrd_flow.plasma_cells.phenotype_at_diagnosis import diagnostic_phenotype
+from mrd_flow.reference.normal_reference import shipped_reference
+from mrd_flow.simulation.oracle import oracle_log_ratio
+from mrd_flow.simulation.plasma_cell_model import PHENOTYPES, draw_patient
+from mrd_flow.simulation.plasma_cell_tables import SimulatedTable, simulate_plasma_cell_tables
+from mrd_flow.simulation.sample_model import SampleModel
 
 _DIAGNOSIS = {"aberrant_fraction": 0.02, "events": 400_000}
 _LEVELS = (1e-3, 1e-4, 1e-5, 5e-6, 2e-6, 0.0)

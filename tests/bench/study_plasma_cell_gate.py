@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mrd_flow.detectors import assign_detectors
-from mrd_flow.fcs import read_data_sets
-from mrd_flow.fcs_writer import Column, write_fcs
-from mrd_flow.gating import gate_tube
-from mrd_flow.panel import Panel, RectangleGate, load_panel
-from mrd_flow.panel_gates import Bounds
-from mrd_flow.plasma_cell_model import draw_patient
+from mrd_flow.fcs.data_sets import read_data_sets
+from mrd_flow.fcs.writer import Column, write_fcs
+from mrd_flow.gating.tube import gate_tube
+from mrd_flow.panel.detectors import assign_detectors
+from mrd_flow.panel.gates import Bounds
+from mrd_flow.panel.template import Panel, RectangleGate, load_panel
 from mrd_flow.simulate import simulate_tube
+from mrd_flow.simulation.plasma_cell_model import draw_patient
 
 TUBES = (("euroflow", 1), ("euroflow", 2), ("srl", 1))
 SCENARIOS = (

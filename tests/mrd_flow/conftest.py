@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrd_flow.evidence import FlowSettings
-from mrd_flow.panel import Panel, load_panel
+from mrd_flow.panel.template import Panel, load_panel
 from mrd_flow.simulate import TubeTruth, simulate_tube
 from pipeline.model import Assay, Material, Sample
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from mrd_flow.acquisition import acquisition_qc
-from mrd_flow.acquisition_bins import binned, median_of_cells
-from mrd_flow.acquisition_faults import draw_faults
-from mrd_flow.acquisition_result import AcquisitionQc, AcquisitionSettings
-from mrd_flow.detectors import assign_detectors
-from mrd_flow.fcs import DataSet, read_data_sets
-from mrd_flow.fcs_writer import Column, write_fcs
-from mrd_flow.panel import Panel
+from mrd_flow.acquisition.bins import binned, median_of_cells
+from mrd_flow.acquisition.check import acquisition_qc
+from mrd_flow.acquisition.result import AcquisitionQc, AcquisitionSettings
+from mrd_flow.fcs.data_sets import DataSet, read_data_sets
+from mrd_flow.fcs.writer import Column, write_fcs
+from mrd_flow.panel.detectors import assign_detectors
+from mrd_flow.panel.template import Panel
 from mrd_flow.simulate import simulate_tube
+from mrd_flow.simulation.acquisition_faults import draw_faults
 
 CHANNELS = ("FSC-A", "FSC-H", "SSC-A", "CD38", "CD45", "CD19")
 COLUMNS = {name: i for i, name in enumerate(CHANNELS)}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mrd_flow.call import call_patient
-from mrd_flow.fcs import read_data_sets
-from mrd_flow.fcs_writer import Column, write_fcs
+from mrd_flow.fcs.data_sets import read_data_sets
+from mrd_flow.fcs.writer import Column, write_fcs
 from mrd_flow.read import read_sample
 from pipeline.detection import Call, read_at
 from pipeline.errors import DamagedFile

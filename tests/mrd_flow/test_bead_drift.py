@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from bench.study_cytof import true_departure
-from mrd_flow.bead_drift import find_beads, moving_factor, normalise
-from mrd_flow.cytof_cells import EventKind, Marrow, RunModel
-from mrd_flow.cytof_panel import load_cytof_panel
-from mrd_flow.read_cytof import CytofRun
-from mrd_flow.simulate_cytof import simulate_events
+from mrd_flow.cytof.bead_drift import find_beads, moving_factor, normalise
+from mrd_flow.cytof.panel import load_cytof_panel
+from mrd_flow.cytof.read import CytofRun
+from mrd_flow.cytof.simulate import simulate_events
+from mrd_flow.cytof.simulated_cells import EventKind, Marrow, RunModel
 
 PANEL = load_cytof_panel("marrow")
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mrd_flow.anomaly import Anomaly
 from mrd_flow.call import METHOD_VERSION, call_patient
-from mrd_flow.classified import Expectation
 from mrd_flow.evidence import CallRules, Classification, FlowEvidence, FlowSettings, GateTally, TubeEvidence
+from mrd_flow.fcs.anomaly import Anomaly
+from mrd_flow.gating.overrides import Override
 from mrd_flow.hemodilution import DilutionVerdict, MarrowCells
 from mrd_flow.numbers import Quantity, numbers_of
-from mrd_flow.overrides import Override
+from mrd_flow.plasma_cells.classified import Expectation
 from mrd_flow.result_document import reading_in_words, result_document
 from mrd_flow.tubes import PhenotypeDistance
 from pipeline.detection import garwood, read_at, sample_lod

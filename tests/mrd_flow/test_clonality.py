@@ -2,7 +2,7 @@
 
 import pytest
 
-from mrd_flow.clonality import ClonalityRules, clonality_power, clonality_test
+from mrd_flow.plasma_cells.clonality import ClonalityRules, clonality_power, clonality_test
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from bench.study_cytof import MEANT
-from mrd_flow.cytof import analyse_run
-from mrd_flow.cytof_cells import CELLS, EventKind, Marrow, RunModel, after_daratumumab
-from mrd_flow.cytof_comparison import share_difference
-from mrd_flow.cytof_panel import load_cytof_panel
-from mrd_flow.cytof_parts import LIVE_CELLS
-from mrd_flow.fcs_writer import Column, write_fcs
-from mrd_flow.read_cytof import read_run
-from mrd_flow.simulate_cytof import simulate_events, simulate_run
+from mrd_flow.cytof.comparison import share_difference
+from mrd_flow.cytof.panel import load_cytof_panel
+from mrd_flow.cytof.parts import LIVE_CELLS
+from mrd_flow.cytof.read import read_run
+from mrd_flow.cytof.run import analyse_run
+from mrd_flow.cytof.simulate import simulate_events, simulate_run
+from mrd_flow.cytof.simulated_cells import CELLS, EventKind, Marrow, RunModel, after_daratumumab
+from mrd_flow.fcs.writer import Column, write_fcs
 from pipeline.detection import clopper_pearson, newcombe
 from pipeline.errors import InputRefused, UsageError
 

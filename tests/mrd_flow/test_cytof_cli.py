@@ -8,10 +8,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mrd_flow.cytof_cells import Marrow, after_daratumumab
-from mrd_flow.cytof_cli import cytof
-from mrd_flow.cytof_panel import load_cytof_panel
-from mrd_flow.simulate_cytof import simulate_run
+from mrd_flow.cytof.cli import cytof
+from mrd_flow.cytof.panel import load_cytof_panel
+from mrd_flow.cytof.simulate import simulate_run
+from mrd_flow.cytof.simulated_cells import Marrow, after_daratumumab
 from pipeline.errors import InputRefused, UsageError
 from pipeline.formats.shipped import shipped_config
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mrd_flow.cytof_cuts import choose_cut, main_group
-from mrd_flow.cytof_parts import Cut
+from mrd_flow.cytof.cuts import choose_cut, main_group
+from mrd_flow.cytof.parts import Cut
 
 VALLEY = Cut(kind="valley", at=2.0, low=1.0, high=3.0)
 

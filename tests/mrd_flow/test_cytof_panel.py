@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from mrd_flow.cytof_panel import load_cytof_panel
+from mrd_flow.cytof.panel import load_cytof_panel
 from pipeline.errors import ConfigRefused, UsageError
 from pipeline.formats.shipped import shipped_config, shipped_names
 

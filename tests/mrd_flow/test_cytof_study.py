@@ -8,7 +8,7 @@ import math
 import pytest
 
 from bench.study_cytof import MEANT, study
-from mrd_flow.cytof_panel import load_cytof_panel
+from mrd_flow.cytof.panel import load_cytof_panel
 
 PANEL = load_cytof_panel("marrow")
 

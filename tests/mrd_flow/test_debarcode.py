@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from mrd_flow.cytof_panel import load_cytof_panel
-from mrd_flow.debarcode import UNASSIGNED, debarcode
+from mrd_flow.cytof.debarcode import UNASSIGNED, debarcode
+from mrd_flow.cytof.panel import load_cytof_panel
 
 BARCODES = load_cytof_panel("marrow").barcodes
 CODES = np.array([[c == "1" for c in code] for code in BARCODES.key.values()])

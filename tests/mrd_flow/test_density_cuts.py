@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import norm
 
-from mrd_flow.density_cuts import mixture_cut, valley
+from mrd_flow.gating.density_cuts import mixture_cut, valley
 
 VALLEY = {"bandwidth": 0.015, "most_depth": 0.5}
 

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from mrd_flow.call import call_patient
-from mrd_flow.diagnosis import read_diagnosis
-from mrd_flow.panel import load_panel
+from mrd_flow.panel.template import load_panel
+from mrd_flow.plasma_cells.diagnosis import read_diagnosis
 from mrd_flow.read import read_patient
 from mrd_flow.result_document import result_document
 from pipeline.detection import Call, read_at

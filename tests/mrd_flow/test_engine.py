@@ -6,12 +6,12 @@ import pytest
 from flowkit import gates as fk
 from flowkit import transforms as ft
 
-from mrd_flow.engine import columns_of, decide_exactly, gate_events_at_hand, gated_chunks, run_gates
-from mrd_flow.fcs import read_data_sets
-from mrd_flow.fcs_writer import Column, write_fcs
-from mrd_flow.gate_codes import NONE_OF
-from mrd_flow.gate_compiler import compile_gates
-from mrd_flow.gate_program import Gate
+from mrd_flow.engine.compiler import compile_gates
+from mrd_flow.engine.gate_codes import NONE_OF
+from mrd_flow.engine.program import Gate
+from mrd_flow.engine.run import columns_of, decide_exactly, gate_events_at_hand, gated_chunks, run_gates
+from mrd_flow.fcs.data_sets import read_data_sets
+from mrd_flow.fcs.writer import Column, write_fcs
 from pipeline.errors import InputRefused
 
 NAMES = ("FSC-A", "SSC-A", "FL1-A", "FL2-A", "FL3-A", "Time")

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from mrd_flow.call import call_patient
-from mrd_flow.classification import knowledge_of
+from mrd_flow.engine.gatingml import apply_gates
 from mrd_flow.evidence import FlowSettings
-from mrd_flow.export import export_tube, regated
-from mrd_flow.fcs import read_data_sets
-from mrd_flow.fcs_writer import Column, write_fcs
-from mrd_flow.gated_fcs import CLASS_CODES
-from mrd_flow.gatingml import apply_gates
-from mrd_flow.merged import merge_tubes, write_cells
-from mrd_flow.miflowcyt import NOT_STATED
+from mrd_flow.export.gated_fcs import CLASS_CODES
+from mrd_flow.export.miflowcyt import NOT_STATED
+from mrd_flow.export.tube import export_tube, regated
+from mrd_flow.fcs.data_sets import read_data_sets
+from mrd_flow.fcs.writer import Column, write_fcs
+from mrd_flow.plasma_cells.classification import knowledge_of
+from mrd_flow.plasma_cells.merged import merge_tubes, write_cells
 from mrd_flow.read import count_sample, open_sample
 from mrd_flow.result_document import result_document
 from pipeline.errors import DamagedFile, InputRefused, UsageError
@@ -150,7 +150,7 @@ def test_the_command_writes_what_the_function_does(sample, tmp_path):
     import typer
     from typer.testing import CliRunner
 
-    from mrd_flow.export_cli import export
+    from mrd_flow.export.cli import export
 
     app = typer.Typer()
     app.command()(export)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrd_flow.fcs import check_file, read_data_sets
-from mrd_flow.fcs_writer import Column, write_fcs
+from mrd_flow.fcs.data_sets import check_file, read_data_sets
+from mrd_flow.fcs.writer import Column, write_fcs
 from pipeline.errors import DamagedFile, InputRefused
 
 # (file, why) of ../shared/data/flow/files that hold no readable events

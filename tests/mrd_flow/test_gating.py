@@ -7,14 +7,14 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from mrd_flow.detectors import assign_detectors
-from mrd_flow.fcs import read_data_sets
-from mrd_flow.fcs_writer import Column, write_fcs
-from mrd_flow.gating import gate_tube
-from mrd_flow.gatingml_export import gatingml_of
-from mrd_flow.overrides import Override
-from mrd_flow.panel import CombinationGate, Panel, PolygonGate, RectangleGate
-from mrd_flow.populations import spillover_matrix
+from mrd_flow.export.gatingml import gatingml_of
+from mrd_flow.fcs.data_sets import read_data_sets
+from mrd_flow.fcs.writer import Column, write_fcs
+from mrd_flow.gating.overrides import Override
+from mrd_flow.gating.tube import gate_tube
+from mrd_flow.panel.detectors import assign_detectors
+from mrd_flow.panel.template import CombinationGate, Panel, PolygonGate, RectangleGate
+from mrd_flow.simulation.populations import spillover_matrix
 from pipeline.errors import UsageError
 
 NADIR = "{urn:nadir:gate-provenance:1}"

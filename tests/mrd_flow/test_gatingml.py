@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrd_flow.gatingml import apply_gates, write_gates
+from mrd_flow.engine.gatingml import apply_gates, write_gates
 from pipeline.errors import DamagedFile, InputRefused
 
 

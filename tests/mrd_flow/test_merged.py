@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mrd_flow.merged import TubeCells, merge_tubes, write_cells
+from mrd_flow.plasma_cells.merged import TubeCells, merge_tubes, write_cells
 
 BACKBONE = ("FSC-A", "CD38", "CD19")
 

@@ -5,18 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from mrd_flow.archetypes import load_archetypes
-from mrd_flow.diagnostic_phenotype import (
+from mrd_flow.panel.template import Logicle
+from mrd_flow.plasma_cells.archetypes import load_archetypes
+from mrd_flow.plasma_cells.diagnostic_phenotype import (
     DiagnosticPhenotype,
     TubePhenotype,
     load_diagnostic_phenotype,
     save_diagnostic_phenotype,
 )
-from mrd_flow.gaussian_mixture import Gaussians, log_densities
-from mrd_flow.normal_reference import load_reference, save_reference, shipped_reference
-from mrd_flow.panel import Logicle
-from mrd_flow.reference_adaptation import adapt, map_log_weights
-from mrd_flow.reference_learning import learn_reference
+from mrd_flow.reference.adaptation import adapt, map_log_weights
+from mrd_flow.reference.gaussian_mixture import Gaussians, log_densities
+from mrd_flow.reference.learning import learn_reference
+from mrd_flow.reference.normal_reference import load_reference, save_reference, shipped_reference
 from pipeline.errors import ConfigRefused, UsageError
 from pipeline.formats.shipped import shipped_config
 
@@ -92,7 +92,7 @@ def test_shipped_references_say_they_are_unverified(panel, tube):
 def test_shift_of_a_level_is_recovered(reference):
     rng = np.random.default_rng(2)
     cells = _marrow(rng, 4_000, 0.75)
-    from mrd_flow.plasma_cell_features import features
+    from mrd_flow.reference.plasma_cell_features import features
 
     moved = features(cells, _DIMENSIONS, _SCALES)
     high = cells[:, 4] > 0.45
@@ -103,7 +103,7 @@ def test_shift_of_a_level_is_recovered(reference):
 
 
 def test_shift_beyond_the_limit_is_named(reference):
-    from mrd_flow.plasma_cell_features import features
+    from mrd_flow.reference.plasma_cell_features import features
 
     cells = features(_marrow(np.random.default_rng(3), 2_000, 0.75), _DIMENSIONS, _SCALES)
     cells[:, 2] += 1.0

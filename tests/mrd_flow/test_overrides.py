@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mrd_flow.override_file import append_override, read_overrides
-from mrd_flow.overrides import Override, check_fit, digest_of, overrides_of
+from mrd_flow.gating.override_file import append_override, read_overrides
+from mrd_flow.gating.overrides import Override, check_fit, digest_of, overrides_of
 from pipeline.errors import ConfigRefused, UsageError
 
 FIRST = Override(

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from mrd_flow.detectors import assign_detectors
-from mrd_flow.layout import Parameter
-from mrd_flow.panel import Panel, load_panel, panel_path
+from mrd_flow.fcs.layout import Parameter
+from mrd_flow.panel.detectors import assign_detectors
+from mrd_flow.panel.template import Panel, load_panel, panel_path
 from pipeline.errors import ConfigRefused, UsageError
 from pipeline.formats.shipped import shipped_config
 

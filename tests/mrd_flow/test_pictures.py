@@ -8,17 +8,17 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from mrd_flow.acquisition_faults import draw_faults
-from mrd_flow.classification import knowledge_of
 from mrd_flow.evidence import FlowSettings
-from mrd_flow.gate_histograms import gate_histograms
-from mrd_flow.gating import gate_tube
-from mrd_flow.normal_components import components_of
-from mrd_flow.normal_reference import shipped_reference
+from mrd_flow.gating.tube import gate_tube
 from mrd_flow.opened import open_tube
-from mrd_flow.panel import load_panel
-from mrd_flow.pictures import write_pictures
+from mrd_flow.panel.template import load_panel
+from mrd_flow.pictures.gate_histograms import gate_histograms
+from mrd_flow.pictures.sample import write_pictures
+from mrd_flow.plasma_cells.classification import knowledge_of
 from mrd_flow.read import count_sample, open_sample
+from mrd_flow.reference.normal_components import components_of
+from mrd_flow.reference.normal_reference import shipped_reference
+from mrd_flow.simulation.acquisition_faults import draw_faults
 from pipeline.formats.digest import sha256_file
 
 HOSTILE = "<a>&'"  # as long as the name it takes the place of

@@ -6,16 +6,16 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mrd_flow.archetypes import load_archetypes
-from mrd_flow.classified import ClassifierSettings, PlasmaCellTable
-from mrd_flow.clonality import clonality_test
-from mrd_flow.normal_reference import shipped_reference
-from mrd_flow.panel import load_panel
-from mrd_flow.phenotype_at_diagnosis import diagnostic_phenotype
-from mrd_flow.plasma_cell_model import draw_patient
-from mrd_flow.plasma_cells import classify_plasma_cells
-from mrd_flow.sample_model import SampleModel
-from mrd_flow.simulate_tables import simulate_plasma_cell_tables
+from mrd_flow.panel.template import load_panel
+from mrd_flow.plasma_cells.archetypes import load_archetypes
+from mrd_flow.plasma_cells.classified import ClassifierSettings, PlasmaCellTable
+from mrd_flow.plasma_cells.classifier import classify_plasma_cells
+from mrd_flow.plasma_cells.clonality import clonality_test
+from mrd_flow.plasma_cells.phenotype_at_diagnosis import diagnostic_phenotype
+from mrd_flow.reference.normal_reference import shipped_reference
+from mrd_flow.simulation.plasma_cell_model import draw_patient
+from mrd_flow.simulation.plasma_cell_tables import simulate_plasma_cell_tables
+from mrd_flow.simulation.sample_model import SampleModel
 
 _EVENTS = 600_000
 

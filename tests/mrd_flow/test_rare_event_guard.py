@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrd_flow.acquisition import acquisition_qc
-from mrd_flow.acquisition_result import AcquisitionQc
-from mrd_flow.fcs import read_data_sets
-from mrd_flow.fcs_writer import Column, write_fcs
-from mrd_flow.rare_event_guard import guard_rare_events
+from mrd_flow.acquisition.check import acquisition_qc
+from mrd_flow.acquisition.rare_event_guard import guard_rare_events
+from mrd_flow.acquisition.result import AcquisitionQc
+from mrd_flow.fcs.data_sets import read_data_sets
+from mrd_flow.fcs.writer import Column, write_fcs
 
 CHANNELS = ("FSC-A", "SSC-A", "CD38", "CD45", "CD56")
 COLUMNS = {name: i for i, name in enumerate(CHANNELS)}

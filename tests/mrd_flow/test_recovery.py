@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mrd_flow.call import call_patient
-from mrd_flow.classification import knowledge_of
+from mrd_flow.gating.overrides import Override
 from mrd_flow.numbers import numbers_of
-from mrd_flow.overrides import Override
-from mrd_flow.panel import load_panel
+from mrd_flow.panel.template import load_panel
+from mrd_flow.plasma_cells.classification import knowledge_of
 from mrd_flow.read import count_sample, open_sample, read_sample
 from pipeline.formats.digest import sha256_file, sha256_joined
 from pipeline.model import Reason, Status
@@ -107,7 +107,7 @@ def test_simulated_truth_holds_what_was_asked_for(tmp_path, make_tubes, srl):
 
 def test_normal_plasma_cells_carry_cd19_cd45_and_cd56_as_published(srl):
     """Liu, J Clin Pathol 2012: CD19+ 80 %, CD45+ 78 %, CD56+ 6 % of normal plasma cells."""
-    from mrd_flow.populations import cell_kinds
+    from mrd_flow.simulation.populations import cell_kinds
 
     markers = tuple(srl.tubes[0].markers)
     kinds = cell_kinds(markers, plasma_cell_fraction=0.5, aberrant_fraction=0.0, phenotype="classic")

@@ -6,7 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mrd_flow.acquisition_faults import (
+from mrd_flow.fcs.data_sets import read_data_sets
+from mrd_flow.simulate import FAULTY, simulate_sample, simulate_tube
+from mrd_flow.simulation.acquisition_faults import (
     EVENTS_PER_TICK,
     FAULT_KINDS,
     Fault,
@@ -14,11 +16,15 @@ from mrd_flow.acquisition_faults import (
     draw_faults,
     event_ticks,
 )
-from mrd_flow.fcs import read_data_sets
-from mrd_flow.plasma_cell_model import NORMAL_SORTS, PHENOTYPES, average_patient, draw_patient, normal_stains
-from mrd_flow.populations import cell_kinds
-from mrd_flow.simulate import FAULTY, simulate_sample, simulate_tube
-from mrd_flow.simulated_events import TOP, draw_cells
+from mrd_flow.simulation.events import TOP, draw_cells
+from mrd_flow.simulation.plasma_cell_model import (
+    NORMAL_SORTS,
+    PHENOTYPES,
+    average_patient,
+    draw_patient,
+    normal_stains,
+)
+from mrd_flow.simulation.populations import cell_kinds
 from pipeline.errors import UsageError
 
 MARKERS = ("CD138", "CD27", "CD38", "CD56", "CD45", "CD19", "CD117", "CD81", "cyKappa", "cyLambda")

@@ -5,20 +5,20 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import ks_2samp
 
-from mrd_flow.detectors import assign_detectors
-from mrd_flow.fcs import read_data_sets
-from mrd_flow.gating import gate_tube
-from mrd_flow.oracle import nearest_normal, oracle_log_ratio
-from mrd_flow.oracle_density import error_variance, light_log_density
-from mrd_flow.panel import CombinationGate, Panel, RectangleGate
-from mrd_flow.plasma_cell_model import draw_patient
-from mrd_flow.populations import spillover_matrix
-from mrd_flow.rare_cells import Tail, draw_tail
-from mrd_flow.sample_model import SampleModel
+from mrd_flow.fcs.data_sets import read_data_sets
+from mrd_flow.gating.tube import gate_tube
+from mrd_flow.panel.detectors import assign_detectors
+from mrd_flow.panel.template import CombinationGate, Panel, RectangleGate
 from mrd_flow.simulate import simulate_tube
-from mrd_flow.simulate_tables import simulate_plasma_cell_table, simulate_plasma_cell_tables
-from mrd_flow.simulated_events import draw_cells, measure
-from mrd_flow.template_gates import NOISE_TAIL, inside_gate, routes_to, to_logicle
+from mrd_flow.simulation.events import draw_cells, measure
+from mrd_flow.simulation.oracle import nearest_normal, oracle_log_ratio
+from mrd_flow.simulation.oracle_density import error_variance, light_log_density
+from mrd_flow.simulation.plasma_cell_model import draw_patient
+from mrd_flow.simulation.plasma_cell_tables import simulate_plasma_cell_table, simulate_plasma_cell_tables
+from mrd_flow.simulation.populations import spillover_matrix
+from mrd_flow.simulation.rare_cells import Tail, draw_tail
+from mrd_flow.simulation.sample_model import SampleModel
+from mrd_flow.simulation.template_gates import NOISE_TAIL, inside_gate, routes_to, to_logicle
 
 
 def without_rules(panel: Panel) -> Panel:

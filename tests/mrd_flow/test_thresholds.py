@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from mrd_flow.detectors import assign_detectors
-from mrd_flow.engine import columns_of
-from mrd_flow.fcs import read_data_sets
-from mrd_flow.fcs_writer import Column, write_fcs
-from mrd_flow.gating import gate_tube
-from mrd_flow.panel import Panel, RectangleGate
-from mrd_flow.panel_gates import Bounds, LandmarkQuantileRule, MixtureCutRule
-from mrd_flow.panel_program import dimensions_of
+from mrd_flow.engine.run import columns_of
+from mrd_flow.fcs.data_sets import read_data_sets
+from mrd_flow.fcs.writer import Column, write_fcs
+from mrd_flow.gating.thresholds import find_boundaries
+from mrd_flow.gating.tube import gate_tube
+from mrd_flow.panel.detectors import assign_detectors
+from mrd_flow.panel.gates import Bounds, LandmarkQuantileRule, MixtureCutRule
+from mrd_flow.panel.program import dimensions_of
+from mrd_flow.panel.template import Panel, RectangleGate
 from mrd_flow.simulate import simulate_tube
-from mrd_flow.thresholds import find_boundaries
 
 EVENTS = 250_000
 

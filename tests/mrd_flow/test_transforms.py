@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flowkit import transforms as ft
 
-from mrd_flow.gate_shape_kernels import scaled
-from mrd_flow.transforms import linear_bound, logicle_scale, scale_of
+from mrd_flow.engine.shape_kernels import scaled
+from mrd_flow.engine.transforms import linear_bound, logicle_scale, scale_of
 from pipeline.errors import InputRefused
 
 T, W, M, A = 262144.0, 0.5, 4.5, 0.25

@@ -6,7 +6,7 @@ that the number is unverified.
 
 import pytest
 
-from mrd_flow.panel import load_panel
+from mrd_flow.panel.template import load_panel
 from mrd_ngs.denominator import DNA_NG_PER_CELL
 from mrd_ngs.germline import load_germline
 from mrd_ngs.marker_rules import load_rules

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrd_flow.panel import load_panel
+from mrd_flow.panel.template import load_panel
 from mrd_flow.simulate import simulate_tube
 
 HEADER = (

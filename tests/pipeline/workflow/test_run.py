@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrd_flow.panel import load_panel
+from mrd_flow.panel.template import load_panel
 from mrd_flow.simulate import simulate_tube
 from pipeline.errors import DamagedFile, InputRefused, SheetRefused, UsageError
 from pipeline.formats.digest import sha256_file

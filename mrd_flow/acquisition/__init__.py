@@ -1,0 +1,1 @@
+"""Which events of a file were acquired soundly."""

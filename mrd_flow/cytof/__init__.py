@@ -1,0 +1,1 @@
+"""Mass cytometry: normalised, debarcoded, counted in populations."""

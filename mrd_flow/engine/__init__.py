@@ -1,0 +1,1 @@
+"""The gating engine: compensation, scales and gates of a file in one compiled pass."""

@@ -1,0 +1,1 @@
+"""A gated tube for other programs."""

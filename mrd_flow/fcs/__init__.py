@@ -1,0 +1,1 @@
+"""Reading and writing FCS and LMD files, and what is wrong with them."""

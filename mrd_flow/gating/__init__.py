@@ -1,0 +1,1 @@
+"""A panel's gates applied to a tube: boundaries from the sample, from people, or fixed."""

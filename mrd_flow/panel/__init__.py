@@ -1,0 +1,1 @@
+"""Panel templates: tubes, markers and the hierarchy of gates."""

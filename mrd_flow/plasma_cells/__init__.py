@@ -1,0 +1,1 @@
+"""Plasma cells told normal from aberrant, and what such a call is worth."""

@@ -1,0 +1,1 @@
+"""How simulated marrows, faults and the best possible classifier are made."""
