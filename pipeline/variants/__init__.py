@@ -11,4 +11,5 @@
     consequence   Sequence Ontology terms
     effect        one variant, all of the above
     annotate      VCF in, VCF out
+    evidence      what molecules show at each site: counts, and a row per difference
 """
