@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 from mrd_flow.call import FlowCalls
 from mrd_flow.evidence import Classification, FlowEvidence
-from mrd_flow.hemodilution import DilutionVerdict, Hemodilution, undiluted
 from mrd_flow.numbers import Numbers
 from mrd_flow.result_document import reading_in_words
+from mrd_flow.statements import (
+    clone_statement,
+    dilution_statement,
+    expectation_statements,
+    light_chain_statement,
+)
 from pipeline.detection import Interval
 from pipeline.model import MrdResult, format_fraction
 
@@ -48,7 +53,7 @@ def show_result(
     reason = str(result.reason).replace("_", " ")
     console.print(f"[bold]{result.status}[/] ({reason}); {reading_in_words(result, threshold)}")
     lines = [*_lines(result, numbers), *_classified(evidence.classification, numbers)]
-    lines.append(("hemodilution", _dilution(calls.dilutions[0], result)))
+    lines.append(("hemodilution", dilution_statement(calls.dilutions[0], result)))
     if automatic is not None:
         before = automatic.results[0]
         value = format_fraction(before.value) or "no value"
@@ -118,43 +123,16 @@ def _classified(found: Classification | None, numbers: Numbers) -> list[tuple[st
     """The clone, what calls of its phenotype are worth, and its light chains."""
     if found is None:
         return []
-    lines = []
+    lines = [("clone", clone_statement(found))]
     if found.origin:
-        words = ", ".join(f"{m} {w}" for m, w in found.antigens if w != "normal") or "no antigen differs"
-        lines.append(("clone", f"{found.archetype}; against this sample's normal plasma cells: {words}"))
         size = f"{found.estimated_events:.0f} +- {found.estimated_events_sd:.0f} cells by the mixture"
         lines.append(("- evidence", f"{found.evidence:.1f} (log ratio against none), {size}"))
-    else:
-        known = "as at diagnosis" if found.diagnosis_known else "of any phenotype looked for"
-        lines.append(("clone", f"none {known}"))
-    limits = dict(numbers.lod_by_phenotype)
-    for expected in found.expectations:
-        worth = f"recall {expected.recall:.0%}, precision {expected.precision:.0%}"
-        text = f"{worth} at {expected.clone_events:.0f} cells, {expected.false_events:.1f} false events"
-        if not found.origin:
-            text += f", limit of detection {format_fraction(limits[expected.phenotype]) or 'none'}"
-        lines.append((f"- {expected.phenotype}", text))
-    test = found.clonality
-    if test is None:
+    lines += [(f"- {phenotype}", text) for phenotype, text in expectation_statements(found, numbers)]
+    if found.clonality is None:
         lines.append(("light chains", "not stained"))
     elif found.origin:
-        counts = f"kappa {test.cluster_kappa}, lambda {test.cluster_lambda}"
-        normal = f"normal plasma cells {test.normal_kappa}, {test.normal_lambda}"
-        lines.append(("light chains", f"{test.verdict} ({counts}; {normal}; {test.reason})"))
+        lines.append(("light chains", light_chain_statement(found.clonality)))
     return lines
-
-
-def _dilution(found: Hemodilution, result: MrdResult) -> str:
-    if found.verdict is DilutionVerdict.NOT_ASSESSABLE:
-        return f"not assessable: {found.reason}"
-    text = f"{found.verdict}, {found.marrow_share:.0%} of the cells from marrow (unverified reference)"
-    if found.factor is None or result.value is None or found.verdict is DilutionVerdict.ADEQUATE:
-        return text
-    text += f"; as undiluted marrow (x {found.factor:.2g}, not substituted) "
-    text += format_fraction(undiluted(result.value, found))
-    if result.lod is not None:
-        text += f", limit of detection {format_fraction(undiluted(result.lod, found))}"
-    return text
 
 
 def _span(interval: Interval) -> str:

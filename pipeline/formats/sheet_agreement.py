@@ -93,7 +93,11 @@ def _shared_files(rows: Iterable[Row]) -> Iterator[Problem]:
     for row in rows:
         for file in row.files:
             others = users[file.identity]
-            # One marrow BAM serves both the tumour panel and chip; nothing else may share.
+            # One marrow BAM serves both the tumour panel and chip, one barcoded mass cytometry run
+            # all of its samples; nothing else may share.
+            if row.assay is Assay.CYTOF and all(o.assay is Assay.CYTOF for o in others):
+                others.append(row)
+                continue
             clash = next((o for o in others if o.visit != row.visit or o.assay is row.assay), None)
             if clash is not None:
                 yield _problem(
@@ -111,6 +115,8 @@ def _shared_digests(rows: Iterable[Row]) -> Iterator[Problem]:
     for row in rows:
         for number, digest in enumerate(row.sha256, start=1):
             other = seen.setdefault(digest, row) if digest else row
+            if row.assay is Assay.CYTOF and other.assay is Assay.CYTOF and other is not row:
+                continue  # one run holds many samples
             within = row.sha256.index(digest) + 1 < number and bool(digest)
             if within or (other is not row and (other.visit != row.visit or other.assay is row.assay)):
                 yield _problem(

@@ -1,7 +1,9 @@
 """The nouns: what is measured, and what is said about it."""
 
+from pipeline.model.finding import Finding
 from pipeline.model.gate import GateCount
 from pipeline.model.marker import Marker
+from pipeline.model.population import PopulationChange, PopulationShare
 from pipeline.model.result import WHOLE_CLONE, DenominatorUnit, MrdResult, Reason, Status
 from pipeline.model.sample import Assay, Material, Role, Sample, Sex, is_identifier, looks_personal
 from pipeline.model.units import format_fraction, per_million
@@ -10,10 +12,13 @@ __all__ = [
     "WHOLE_CLONE",
     "Assay",
     "DenominatorUnit",
+    "Finding",
     "GateCount",
     "Marker",
     "Material",
     "MrdResult",
+    "PopulationChange",
+    "PopulationShare",
     "Reason",
     "Role",
     "Sample",

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 
 from pipeline.concordance import ComparisonRow, PairRow
-from pipeline.model import GateCount, Marker, MrdResult, is_identifier
+from pipeline.model import (
+    Finding,
+    GateCount,
+    Marker,
+    MrdResult,
+    PopulationChange,
+    PopulationShare,
+    is_identifier,
+)
 
 __all__ = ["InputFile", "PatientNote", "Provenance", "ReportData", "TimepointLabel"]
 
@@ -73,6 +81,9 @@ class ReportData:
     results: tuple[MrdResult, ...]
     markers: tuple[Marker, ...] = ()
     gates: tuple[GateCount, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    populations: tuple[PopulationShare, ...] = ()
+    changes: tuple[PopulationChange, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
     pairs: tuple[PairRow, ...] = ()
     provenance: Provenance
@@ -91,7 +102,10 @@ class ReportData:
     @property
     def patients(self) -> tuple[str, ...]:
         """Everybody who has a result, a marker, a gate count, an input file or a note, sorted."""
-        records = (self.results, self.markers, self.gates, self.provenance.inputs, self.patient_notes)
+        records = (
+            *(self.results, self.markers, self.gates, self.findings, self.populations, self.changes),
+            *(self.provenance.inputs, self.patient_notes),
+        )
         return tuple(sorted({r.patient_id for kind in records for r in kind}))
 
     @property

@@ -30,6 +30,8 @@ def patient_page(
         "pairs": compared_pairs(data, patient_id, wording),
         "markers": _markers(data, patient_id),
         "tubes": _tubes(data, patient_id),
+        "findings": _findings(data, patient_id, wording),
+        "populations": _populations(data, patient_id),
         "inputs": [f for f in data.provenance.inputs if f.patient_id == patient_id],
         "methods": method_versions(rows),
         "patient_notes": [n.text for n in data.patient_notes if n.patient_id == patient_id],
@@ -56,6 +58,9 @@ def patient_json(data: ReportData, patient_id: str, rows: Sequence[ResultRow]) -
             for g in data.gates
             if g.patient_id == patient_id
         ],
+        "findings": [to_json(f) for f in data.findings if f.patient_id == patient_id],
+        "populations": [to_json(p) for p in data.populations if p.patient_id == patient_id],
+        "population_changes": [to_json(c) for c in data.changes if c.patient_id == patient_id],
         "provenance": {
             "version": provenance.version,
             "config_sha256": provenance.config_sha256,
@@ -99,6 +104,56 @@ def _markers(data: ReportData, patient_id: str) -> list[Marker]:
     """Candidates of one patient, tracked ones first."""
     own = [m for m in data.markers if m.patient_id == patient_id]
     return sorted(own, key=lambda m: (not m.taken, m.locus, -m.reads, m.target_id))
+
+
+def _findings(data: ReportData, patient_id: str, wording: Wording) -> list[dict[str, Any]]:
+    """What was said of each sample by each method, in the order of the visits; topics in the order given."""
+    rank = {code: i for i, code in enumerate(data.timepoint_codes)}
+    samples: dict[tuple[int, str, str, str], dict[str, list[str]]] = {}
+    for found in data.findings:
+        if found.patient_id == patient_id:
+            method = wording.method(str(found.assay), found.panel)
+            key = (rank.get(found.timepoint, len(rank)), found.timepoint, method, str(found.material))
+            samples.setdefault(key, {}).setdefault(found.topic, []).append(found.text)
+    return [
+        {
+            "timepoint": timepoint,
+            "method": method,
+            "material": wording.texts["material"][material],
+            "topics": [(wording.texts["topic"].get(topic, topic), said) for topic, said in topics.items()],
+        }
+        for (_, timepoint, method, material), topics in sorted(samples.items(), key=lambda s: s[0])
+    ]
+
+
+def _populations(data: ReportData, patient_id: str) -> list[dict[str, Any]]:
+    """Shares of populations with the visits as columns, one table a panel; changes since the first visit."""
+    rank = {code: i for i, code in enumerate(data.timepoint_codes)}
+    own = [p for p in data.populations if p.patient_id == patient_id]
+    changes = {
+        (c.panel, c.path, c.timepoint): c
+        for c in data.changes
+        if c.patient_id == patient_id and c.measure == "fraction"
+    }
+    tables = []
+    for panel in sorted({p.panel for p in own}):
+        shares = {(p.path, p.timepoint): p for p in own if p.panel == panel}
+        visits = sorted({t for _, t in shares}, key=lambda t: (rank.get(t, len(rank)), t))
+        tables.append(
+            {
+                "panel": panel,
+                "visits": visits,
+                "rows": [
+                    {
+                        "name": path.rsplit("/", 1)[-1],
+                        "depth": path.count("/"),
+                        "cells": [(shares.get((path, t)), changes.get((panel, path, t))) for t in visits],
+                    }
+                    for path in dict.fromkeys(p.path for p in own if p.panel == panel)
+                ],
+            }
+        )
+    return tables
 
 
 def _tubes(data: ReportData, patient_id: str) -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ from pipeline.concordance import ComparisonRow, PairRow, comparison_rows, compar
 from pipeline.formats.atomic import write_json
 from pipeline.formats.digest import damage_shows
 from pipeline.formats.records import write_parquet
-from pipeline.model import GateCount, Marker, MrdResult
+from pipeline.model import MrdResult
 from pipeline.report.data import InputFile, PatientNote, Provenance, ReportData, TimepointLabel
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.config import Config
 from pipeline.workflow.planned import Plan, Task
-from pipeline.workflow.steps import Phase, step_for
+from pipeline.workflow.steps import RESULT_TABLES, Phase, step_for
 from pipeline.workflow.task import failure_of, finished, read_output
 
 __all__ = ["Collected", "Compared", "collect", "compare_methods", "write_pages", "write_tables"]
@@ -23,14 +23,20 @@ __all__ = ["Collected", "Compared", "collect", "compare_methods", "write_pages",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """All results of a batch in the plan's order, what was said of runs, and the tasks without result."""
+    """All records of a batch by table, in the plan's order, what was said of runs, and what is missing.
 
-    mrd: tuple[MrdResult, ...]
-    markers: tuple[Marker, ...]
-    gates: tuple[GateCount, ...]
+    ``records`` has an entry for every one of `RESULT_TABLES`; ``missing`` names tasks without result.
+    """
+
+    records: dict[str, tuple[Any, ...]]
     runs: dict[str, dict[str, Any]]
     run_notes: tuple[str, ...]
     missing: tuple[str, ...]
+
+    @property
+    def mrd(self) -> tuple[MrdResult, ...]:
+        """The results of residual disease."""
+        return self.records["mrd"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +62,7 @@ def collect(batch: Batch, plan: Plan) -> Collected:
     A task whose done-record has another fingerprint than the plan's counts as missing:
     an old result never stands for a new input.
     """
-    mrd: list[MrdResult] = []
-    markers: list[Marker] = []
-    gates: list[GateCount] = []
+    records: dict[str, list[Any]] = {name: [] for name in RESULT_TABLES}
     runs: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
     missing = []
@@ -72,13 +76,10 @@ def collect(batch: Batch, plan: Plan) -> Collected:
             runs[task.run_id] = output.document
             notes += output.notes
         if task.reports:  # what only prepares another's output stands there again
-            mrd += output.mrd
-            markers += output.markers
-            gates += output.gates
+            for name, kept in records.items():
+                kept += getattr(output, name)
     return Collected(
-        mrd=tuple(mrd),
-        markers=tuple(markers),
-        gates=tuple(gates),
+        records={name: tuple(kept) for name, kept in records.items()},
         runs=runs,
         run_notes=tuple(notes),
         missing=tuple(missing),
@@ -92,9 +93,7 @@ def write_tables(batch: Batch, collected: Collected, compared: Compared) -> tupl
     """
     paths = []
     for name, kind, records in (
-        ("mrd", MrdResult, collected.mrd),
-        ("markers", Marker, collected.markers),
-        ("gates", GateCount, collected.gates),
+        *((name, kind, collected.records[name]) for name, kind in RESULT_TABLES.items()),
         ("agreement", ComparisonRow, compared.rows),
         ("pairs", PairRow, compared.pairs),
     ):
@@ -125,8 +124,11 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected, 
         timepoints=tuple(TimepointLabel(code=t.code, label=t.label) for t in config.timepoints),
         thresholds=config.thresholds,
         results=collected.mrd,
-        markers=collected.markers,
-        gates=collected.gates,
+        markers=collected.records["markers"],
+        gates=collected.records["gates"],
+        findings=collected.records["findings"],
+        populations=collected.records["populations"],
+        changes=collected.records["population_changes"],
         comparisons=compared.rows,
         pairs=compared.pairs,
         provenance=Provenance(

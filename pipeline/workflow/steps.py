@@ -14,9 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputRefused, UsageError
-from pipeline.model import Assay, GateCount, Marker, MrdResult, Sample
+from pipeline.model import (
+    Assay,
+    Finding,
+    GateCount,
+    Marker,
+    MrdResult,
+    PopulationChange,
+    PopulationShare,
+    Sample,
+)
 
-__all__ = ["Phase", "RunSteps", "Step", "StepOutput", "step_for", "steps"]
+__all__ = ["RESULT_TABLES", "Phase", "RunSteps", "Step", "StepOutput", "step_for", "steps"]
 
 
 class Phase(StrEnum):
@@ -39,8 +48,22 @@ class StepOutput:
     mrd: tuple[MrdResult, ...] = ()
     markers: tuple[Marker, ...] = ()
     gates: tuple[GateCount, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    populations: tuple[PopulationShare, ...] = ()
+    population_changes: tuple[PopulationChange, ...] = ()
     document: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+# The result tables a step may fill: field of `StepOutput`, name of the file in results/, record.
+RESULT_TABLES: dict[str, type] = {
+    "mrd": MrdResult,
+    "markers": Marker,
+    "gates": GateCount,
+    "findings": Finding,
+    "populations": PopulationShare,
+    "population_changes": PopulationChange,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +123,14 @@ def steps() -> tuple[Step, ...]:
             unverified=_unverified_panels,
             run=_run_flow,
         ),
+        Step(
+            assay=Assay.CYTOF,
+            packages=("mrd_flow", *shared),
+            inspect=_inspect_flow,
+            references=_cytof_files,
+            unverified=_unverified_cytof,
+            run=_run_cytof,
+        ),
     )
 
 
@@ -152,6 +183,23 @@ def _unverified_panels(samples: Sequence[Sample], settings: Any) -> tuple[str, .
     panels = [load_panel(name) for name in sorted({s.panel for s in samples})]
     return tuple(
         f"{panel.name} panel ({'; '.join(item.what for item in panel.unverified)})"
+        for panel in panels
+        if panel.unverified
+    )
+
+
+def _cytof_files(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:  # noqa: ARG001
+    from mrd_flow.cytof.panel import cytof_panel_path
+
+    return tuple(cytof_panel_path(name) for name in sorted({s.panel for s in samples}))
+
+
+def _unverified_cytof(samples: Sequence[Sample], settings: Any) -> tuple[str, ...]:  # noqa: ARG001
+    from mrd_flow.cytof.panel import load_cytof_panel
+
+    panels = [load_cytof_panel(name) for name in sorted({s.panel for s in samples})]
+    return tuple(
+        f"{panel.name} mass cytometry template ({'; '.join(item.what for item in panel.unverified)})"
         for panel in panels
         if panel.unverified
     )
@@ -247,8 +295,18 @@ def _follow_ngs(
 
 def _run_flow(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:
     from mrd_flow.call import call_patient
+    from mrd_flow.findings import findings_of
     from mrd_flow.read import read_patient
 
     evidence = read_patient(samples, settings, baseline=baseline)
     calls = call_patient(evidence, settings=settings, baseline=baseline)
-    return StepOutput(mrd=calls.results, gates=calls.gates)
+    return StepOutput(mrd=calls.results, gates=calls.gates, findings=findings_of(evidence, calls))
+
+
+def _run_cytof(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:  # noqa: ARG001
+    from mrd_flow.cytof.patient import count_patient
+
+    counted = count_patient(samples, settings)
+    return StepOutput(
+        populations=counted.populations, population_changes=counted.changes, findings=counted.findings
+    )

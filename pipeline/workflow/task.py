@@ -12,10 +12,9 @@ from pipeline.errors import DamagedFile, InputRefused, NadirError
 from pipeline.formats.atomic import canonical_json, write_json, write_text
 from pipeline.formats.digest import sha256_bytes, sha256_file
 from pipeline.formats.records import from_json, to_json
-from pipeline.model import GateCount, Marker, MrdResult
 from pipeline.workflow.batch import Batch, TaskFolder
 from pipeline.workflow.planned import Task, read_task
-from pipeline.workflow.steps import Phase, Step, StepOutput, step_for
+from pipeline.workflow.steps import RESULT_TABLES, Phase, Step, StepOutput, step_for
 
 __all__ = [
     "DoneRecord",
@@ -69,9 +68,7 @@ def execute(task_json: Path) -> None:
         raise
     text = canonical_json(
         {
-            "mrd": [to_json(r) for r in output.mrd],
-            "markers": [to_json(m) for m in output.markers],
-            "gates": [to_json(g) for g in output.gates],
+            **{name: [to_json(r) for r in getattr(output, name)] for name in RESULT_TABLES},
             "document": output.document,
             "notes": list(output.notes),
         }
@@ -148,9 +145,10 @@ def read_output(folder: TaskFolder) -> StepOutput:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         return StepOutput(
-            mrd=tuple(from_json(MrdResult, r, path=path) for r in value["mrd"]),
-            markers=tuple(from_json(Marker, m, path=path) for m in value["markers"]),
-            gates=tuple(from_json(GateCount, g, path=path) for g in value["gates"]),
+            **{
+                name: tuple(from_json(kind, r, path=path) for r in value[name])
+                for name, kind in RESULT_TABLES.items()
+            },
             document=dict(value["document"]),
             notes=tuple(value["notes"]),
         )
