@@ -1,8 +1,9 @@
 """Mass cytometry in a batch: one patient's samples, each time point against the first.
 
-A template without barcodes takes one file per sample. A template with a barcode key names
-a patient's samples ``PATIENT_TIMEPOINT``; the run's files then stand in the rows of all of
-its samples, and each patient takes those that are theirs.
+A template without barcodes takes one file per sample, and so does any where the
+configuration says ``debarcoded``. A template with a barcode key names a patient's samples
+``PATIENT_TIMEPOINT``; the run's files then stand in the rows of all of its samples, and
+each patient takes those that are theirs.
 """
 
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ def count_patient(samples: Sequence[Sample], settings: CytofSettings) -> Patient
     for name in sorted({s.panel for s in samples}):
         own = sorted((s for s in samples if s.panel == name), key=lambda s: (s.collected_on, s.timepoint))
         panel = load_cytof_panel(name)
+        if settings.debarcoded:
+            panel = panel.model_copy(update={"barcodes": None})
         counted = _counted(own, panel)
         for sample, (result, sample_name) in zip(own, counted, strict=True):
             populations += _shares(sample, panel, result, sample_name)
@@ -76,7 +79,7 @@ def _counted(samples: Sequence[Sample], panel: CytofPanel) -> list[tuple[CytofRe
         if name not in panel.barcodes.key:
             raise InputRefused(
                 f"the barcode key of template '{panel.name}' has no code for this sample",
-                remedy="name samples PATIENT_TIMEPOINT in [barcodes.key], or use a template without barcodes",
+                remedy="name it PATIENT_TIMEPOINT in [barcodes.key], or say debarcoded = true in [cytof]",
             )
         files = tuple(str(path) for path in sample.files)
         if files not in runs:

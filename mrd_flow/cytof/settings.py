@@ -7,6 +7,11 @@ __all__ = ["CytofSettings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CytofSettings:
-    """``compare_to_first``: whether later time points are held against the patient's first."""
+    """Choices of a run.
+
+    ``compare_to_first``: later time points are held against the patient's first.
+    ``debarcoded``: every file holds one sample, whatever barcodes the template has.
+    """
 
     compare_to_first: bool = True
+    debarcoded: bool = False

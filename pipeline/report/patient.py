@@ -112,7 +112,7 @@ def _findings(data: ReportData, patient_id: str, wording: Wording) -> list[dict[
     samples: dict[tuple[int, str, str, str], dict[str, list[str]]] = {}
     for found in data.findings:
         if found.patient_id == patient_id:
-            method = wording.method(str(found.assay), found.panel)
+            method = wording.method(found.assay, found.panel)
             key = (rank.get(found.timepoint, len(rank)), found.timepoint, method, str(found.material))
             samples.setdefault(key, {}).setdefault(found.topic, []).append(found.text)
     return [

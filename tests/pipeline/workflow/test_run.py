@@ -56,6 +56,9 @@ def test_run_leaves_the_documented_files(done):
         "mrd.parquet",
         "markers.parquet",
         "gates.parquet",
+        "findings.parquet",
+        "populations.parquet",
+        "population_changes.parquet",
         "agreement.parquet",
         "pairs.parquet",
     }
