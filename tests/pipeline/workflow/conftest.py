@@ -1,11 +1,12 @@
 """A small batch: one patient by flow, simulated once a session, a sheet and a configuration."""
 
-from dataclasses import dataclass
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from batches import SmallBatch, run
 from mrd_flow.panel.template import load_panel
 from mrd_flow.simulate import simulate_tube
 
@@ -18,15 +19,6 @@ id = "T1"
 timepoints = ["BASE", "ASCT", "MNT1Y"]
 thresholds = [1e-5]
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SmallBatch:
-    """Where its parts lie."""
-
-    folder: Path
-    sheet: Path
-    config: Path
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +37,7 @@ def flow_files(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def small_batch(flow_files, tmp_path) -> SmallBatch:
+def written(folder: Path, flow_files: Path) -> SmallBatch:
     """Two patients, three visits of the first and one of the second, by flow."""
     rows = [
         ("P01", "BASE", "2025-01-10", "base"),
@@ -54,9 +45,32 @@ def small_batch(flow_files, tmp_path) -> SmallBatch:
         ("P02", "MNT1Y", "2026-08-10", "mnt"),
     ]
     for *_, name in rows:
-        (tmp_path / f"{name}.fcs").write_bytes((flow_files / f"{name}.fcs").read_bytes())
+        shutil.copyfile(flow_files / f"{name}.fcs", folder / f"{name}.fcs")
     text = "".join(f"{p},{t},{d},bone_marrow,flow,{f}.fcs,,R1,,,,srl,F\n" for p, t, d, f in rows)
-    sheet, config = tmp_path / "sheet.csv", tmp_path / "config.toml"
+    sheet, config = folder / "sheet.csv", folder / "config.toml"
     sheet.write_text(HEADER + text)
     config.write_text(CONFIG)
-    return SmallBatch(folder=tmp_path, sheet=sheet, config=config)
+    return SmallBatch(folder=folder, sheet=sheet, config=config)
+
+
+@pytest.fixture
+def small_batch(flow_files, tmp_path) -> SmallBatch:
+    """A sheet, its files and its configuration; nothing has run."""
+    return written(tmp_path, flow_files)
+
+
+@pytest.fixture(scope="session")
+def finished_batch(flow_files, tmp_path_factory) -> SmallBatch:
+    """The same after its run, in ``batch`` beside them: to look at, never to change."""
+    small_batch = written(tmp_path_factory.mktemp("finished"), flow_files)
+    run(small_batch, small_batch.folder / "batch")
+    return small_batch
+
+
+@pytest.fixture
+def done(small_batch, finished_batch) -> Path:
+    """A finished batch of ``small_batch`` to change at will: a copy whose tasks name its own files."""
+    out = shutil.copytree(finished_batch.folder / "batch", small_batch.folder / "batch")
+    for path in (out / "plan.json", *out.glob("tasks/*/task.json")):
+        path.write_text(path.read_text().replace(str(finished_batch.folder), str(small_batch.folder)))
+    return out

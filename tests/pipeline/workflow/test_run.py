@@ -1,18 +1,11 @@
-"""A batch: what runs, what is skipped, what a kill leaves behind."""
+"""A batch: what runs, what is skipped, what is refused."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from batches import result_bytes, run
 from mrd_flow.panel.template import load_panel
 from mrd_flow.simulate import simulate_tube
 from pipeline.errors import DamagedFile, InputRefused, SheetRefused, UsageError
@@ -21,37 +14,13 @@ from pipeline.formats.records import read_parquet
 from pipeline.model import MrdResult, Status
 from pipeline.workflow.audit import read_audit
 from pipeline.workflow.batch import Batch
-from pipeline.workflow.local import _message
-from pipeline.workflow.planned import read_plan
-from pipeline.workflow.run import run_batch, write_report_of
+from pipeline.workflow.run import write_report_of
 from pipeline.workflow.status import reasons, task_states
 from pipeline.workflow.task import execute
 
 
-def run(small_batch, out: Path, **options):
-    return run_batch(small_batch.sheet, out, config_path=small_batch.config, jobs=1, **options)
-
-
-def result_bytes(batch: Path) -> dict[str, bytes]:
-    """Every file of results/ and report/, by name."""
-    folders = (batch / "results", batch / "report")
-    return {
-        str(p.relative_to(batch)): p.read_bytes()
-        for f in folders
-        for p in sorted(f.rglob("*"))
-        if p.is_file()
-    }
-
-
-@pytest.fixture
-def done(small_batch, tmp_path):
-    """A finished batch."""
-    out = tmp_path / "batch"
-    run(small_batch, out)
-    return out
-
-
-def test_run_leaves_the_documented_files(done):
+def test_run_leaves_the_documented_files(finished_batch):
+    done = finished_batch.folder / "batch"
     assert {p.name for p in (done / "results").iterdir()} == {
         "mrd.parquet",
         "markers.parquet",
@@ -99,9 +68,9 @@ def test_second_run_skips_everything_and_leaves_the_same_bytes(small_batch, done
     assert [e["skipped"] for e in read_audit(done / "audit.jsonl")] == [0, 2]
 
 
-def test_another_folder_gives_the_same_bytes(small_batch, done, tmp_path):
+def test_another_folder_gives_the_same_bytes(small_batch, finished_batch, tmp_path):
     run(small_batch, tmp_path / "other")
-    assert result_bytes(tmp_path / "other") == result_bytes(done)
+    assert result_bytes(tmp_path / "other") == result_bytes(finished_batch.folder / "batch")
 
 
 def test_changed_input_reruns_its_task_only_and_why_says_so(small_batch, done, flow_files):
@@ -176,11 +145,11 @@ def test_copy_of_a_file_under_another_name_is_refused(small_batch, tmp_path):
         run(small_batch, tmp_path / "batch")
 
 
-def test_samples_of_an_assay_that_cannot_run_yet_are_left_out_and_said_so(small_batch, tmp_path):
+def test_samples_of_an_assay_that_cannot_run_yet_are_left_out_and_said_so(small_batch, done):
     (small_batch.folder / "x.bam").write_bytes(b"BAM")
     with small_batch.sheet.open("a") as sheet:
         sheet.write("P01,BASE,2025-01-10,plasma,cfdna,x.bam,,R1,,,,,F\n")
-    summary = run(small_batch, tmp_path / "batch")
+    summary = run(small_batch, done)
     assert (summary.tasks, summary.failures) == (2, {})
     assert "1 sample of cfdna left out" in summary.report.read_text()
 
@@ -217,125 +186,3 @@ def test_report_can_be_written_again_from_what_is_done(done):
     (done / "report" / "index.html").unlink()
     write_report_of(done)
     assert result_bytes(done) == before
-
-
-def command(small_batch, out: Path) -> list[str]:
-    arguments = ["run", str(small_batch.sheet), "--out", str(out), "--config", str(small_batch.config)]
-    return [sys.executable, "-m", "pipeline", *arguments, "--jobs", "2"]
-
-
-def read_until(process: "subprocess.Popen[str]", word: str) -> None:
-    """Read what a process says until a line holds ``word``; fail where it ends before."""
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if word in line:
-            return
-    pytest.fail(f"ended without saying '{word}': {said}")
-
-
-def children_of(parent: int) -> set[int]:
-    """Processes whose parent, or that one's parent, is ``parent``."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    direct = {p for p, up in parents.items() if up == parent}
-    return direct | {p for p, up in parents.items() if up in direct}
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-@pytest.mark.timeout(300)
-def test_killed_runs_end_in_the_bytes_of_an_unbroken_one(small_batch, done, tmp_path):
-    """SIGKILL at moments spread over a whole run; then no process is left and a rerun completes it."""
-    started = time.monotonic()
-    subprocess.run(command(small_batch, tmp_path / "timed"), check=True, capture_output=True, timeout=120)
-    whole = time.monotonic() - started
-    out = tmp_path / "killed"
-    for moment in np.random.default_rng(5).uniform(0.05, 1.0, 8) * whole:
-        process = subprocess.Popen(
-            command(small_batch, out),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(moment)
-        family = children_of(process.pid)
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
-        deadline = time.monotonic() + 5
-        while any(map(is_running, family)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert [p for p in family if is_running(p)] == []
-    subprocess.run(command(small_batch, out), check=True, capture_output=True, timeout=120)
-    assert result_bytes(out) == result_bytes(done)
-    assert list(out.rglob(".nadir-*")) == []
-
-
-def test_killed_worker_fails_its_task_and_the_next_run_completes_it(small_batch, done, tmp_path):
-    out = tmp_path / "broken"
-    one_worker = [*command(small_batch, out)[:-1], "1"]  # a second one could finish a task meanwhile
-    process = subprocess.Popen(one_worker, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    read_until(process, "tasks")  # the pool starts after this line
-    deadline = time.monotonic() + 20
-    while not (workers := workers_of(process.pid)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 4
-    assert "worker process was killed" in said
-    failed = [s for s in task_states(out) if s.state == "failed"]
-    assert failed
-    assert all("killed" in s.reason for s in failed)
-    assert "worker process was killed" in (out / "report" / "index.html").read_text()
-    assert run(small_batch, out).failures == {}
-    assert result_bytes(out) == result_bytes(done)
-
-
-def test_task_that_was_done_when_its_pool_broke_has_not_failed(done):
-    """One worker's death ends every future of the pool, whoever's work it was."""
-    batch = Batch(done)
-    first, second = read_plan(batch).tasks
-    future: Future[None] = Future()
-    future.set_exception(BrokenProcessPool("a worker died"))
-    (done / "tasks" / second.task_id / "done.json").unlink()
-    assert _message(batch, first, future) is None
-    assert "worker process was killed" in (_message(batch, second, future) or "")
-    states = {s.task_id: s.state for s in task_states(done)}
-    assert states == {first.task_id: "done", second.task_id: "failed"}
-
-
-def workers_of(parent: int) -> list[int]:
-    """Pool workers of a run; not the resource tracker that stands beside them."""
-    found = []
-    for pid in children_of(parent):
-        try:
-            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
-
-
-def test_interrupted_run_exits_with_130(small_batch, tmp_path):
-    process = subprocess.Popen(
-        command(small_batch, tmp_path / "batch"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    read_until(process, "tasks")  # the pool starts after this line
-    os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "what is done is kept" in said
-    assert "Traceback" not in said
-    assert run(small_batch, tmp_path / "batch").failures == {}

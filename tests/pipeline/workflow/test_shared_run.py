@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from batches import result_bytes
 from mrd_ngs.simulate import LibraryDesign
 from mrd_ngs.simulate_run import RunSample, write_run
 from pipeline.errors import NadirError, UsageError
@@ -89,15 +90,6 @@ def result(out: Path, patient: str, timepoint: str) -> MrdResult:
     results = read_parquet(out / "results" / "mrd.parquet", MrdResult)
     (found,) = [r for r in results if (r.patient_id, r.timepoint) == (patient, timepoint)]
     return found
-
-
-def result_bytes(out: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(out)): path.read_bytes()
-        for name in ("results", "report")
-        for path in sorted((out / name).rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")
