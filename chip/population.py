@@ -1,0 +1,74 @@
+"""Allele frequencies of a population, from a table the user brings.
+
+Databases of healthy people hold clonal haematopoiesis too (JAK2 V617F stands in gnomAD at 0.0005), so
+a change that a rule lists by its residue is never taken as inherited for its frequency.
+"""
+
+from pathlib import Path
+
+from chip.flags import Flag, Weight
+from chip.settings import ChipSettings
+from pipeline.errors import Problem, SheetRefused
+from pipeline.formats.delimited import read_table
+from pipeline.formats.named_cells import finite_number, named_cells, named_columns
+from pipeline.formats.sheet_cells import Refusal
+
+__all__ = ["AlleleKey", "allele_key", "judge_frequency", "read_frequencies"]
+
+AlleleKey = tuple[str, int, str, str]
+
+_COLUMNS = ("chrom", "pos", "ref", "alt", "frequency")
+_REMEDY = "give the columns chrom, pos, ref, alt, frequency"
+
+
+def allele_key(chrom: str, pos: int, ref: str, alt: str) -> AlleleKey:
+    """An allele under one name, whether its contig has ``chr`` and however far its ends are shared.
+
+    >>> allele_key("chr9", 100, "AG", "AT") == allele_key("9", 101, "G", "T")
+    True
+    """
+    from pipeline.variants.edits import trimmed
+
+    edit = trimmed(pos - 1, ref.upper(), alt.upper())
+    bare = chrom.removeprefix("chr")
+    return ("MT" if bare == "M" else bare, edit.start, edit.ref, edit.alt)
+
+
+def read_frequencies(path: Path) -> dict[AlleleKey, float]:
+    """Frequencies by allele; of an allele that stands twice the larger one.
+
+    Raises
+    ------
+    SheetRefused
+        With every row that cannot be read.
+    """
+    table = read_table(path, _COLUMNS)
+    names = named_columns(table, _COLUMNS, path=path, remedy=_REMEDY)
+    problems: list[Problem] = []
+    found: dict[AlleleKey, float] = {}
+    for record in table.records:
+        cells = named_cells(record, names)
+        if isinstance(cells, Refusal):
+            problems.append(cells.at(record.line, None))
+            continue
+        frequency = finite_number(cells["frequency"])
+        if frequency is None or not 0 <= frequency <= 1 or not cells["pos"].isdigit():
+            refusal = Refusal("frequency_impossible", "no position with a frequency from 0 to 1", _REMEDY)
+            problems.append(refusal.at(record.line, "frequency"))
+            continue
+        key = allele_key(cells["chrom"], int(cells["pos"]), cells["ref"], cells["alt"])
+        found[key] = max(frequency, found.get(key, 0.0))
+    if problems:
+        raise SheetRefused(path, problems)
+    return found
+
+
+def judge_frequency(frequency: float | None, *, listed: bool, settings: ChipSettings) -> list[Flag]:
+    """A flag where people of the population have the variant; a note where a rule lists its residue."""
+    if frequency is None or frequency < settings.population_max:
+        return []
+    said = f"population frequency {frequency:.2g}"
+    if listed:
+        text = f"{said}, kept: its residue is listed, and populations have clones too"
+        return [Flag(code="population_bypassed", weight=Weight.NOTE, text=text)]
+    return [Flag(code="population", weight=Weight.INHERITED, text=f"{said}: taken as inherited")]
