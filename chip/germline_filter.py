@@ -1,4 +1,4 @@
-"""Could a variant be inherited, when there is no normal tissue to ask?
+"""Whether a variant could be inherited, when there is no normal tissue to ask.
 
 A heterozygous inherited variant is expected at one half of the molecules, spread by capture and
 alignment more than chance would; how much, the sample's own heterozygous variants say. A fraction

@@ -1,4 +1,4 @@
-"""Is a candidate seen often enough, on both strands, and away from the ends of fragments?
+"""Whether a candidate is seen often enough, on both strands, and away from the ends of fragments.
 
 Damage sits on one strand of a molecule and most alignment artefacts at ends of reads; a clone's
 variant is on both strands and anywhere. Each test asks only for what chance cannot explain, so that
@@ -60,13 +60,14 @@ def _background_reaches(counts: Counts) -> float:
 
 def _sides(found: Strands, what: str, alpha: float) -> list[Flag]:
     """One-sided support, or a share of the sides that is not the reference's (Fisher's exact test)."""
+    import numpy as np
     from scipy.stats import fisher_exact
 
     alt, ref = found.alt_forward + found.alt_reverse, found.ref_forward + found.ref_reverse
     if alt == 0 or ref == 0:
         return []
     table = [[found.ref_forward, found.ref_reverse], [found.alt_forward, found.alt_reverse]]
-    p = float(fisher_exact(table).pvalue)
+    p = float(fisher_exact(np.array(table)).pvalue)
     if p >= alpha:
         return []
     seen = f"{found.alt_forward} forward, {found.alt_reverse} reverse; "

@@ -1,4 +1,4 @@
-"""Is an insertion or deletion in a run of one base more than the polymerase's slippage?
+"""Whether an insertion or deletion in a run of one base is more than the polymerase's slippage.
 
 ASXL1 c.1934dup, the most frequent truncation of the gene, changes a run of eight G, where one to two
 molecules in a hundred slip. It is tested against that, never dropped for it and never believed

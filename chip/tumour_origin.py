@@ -1,4 +1,4 @@
-"""Does a variant come from myeloma cells in the graft, and not from the blood's own clone?
+"""Whether a variant comes from myeloma cells in the graft, and not from the blood's own clone.
 
 KRAS, NRAS, TP53 and others drive both. What the paired tumour has too is "tumour-derived?": its
 fraction is held against what flow's plasma cells would bring along.
