@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.variants_simulate import simulate
 from pipeline.errors import UsageError
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Variants on the genome: names and consequences.", no_args_is_help=True)
+
+
+app.command()(simulate)
 
 
 @app.callback()

@@ -12,4 +12,5 @@
     effect        one variant, all of the above
     annotate      VCF in, VCF out
     evidence      what molecules show at each site: counts, and a row per difference
+    simulation    UMI libraries with planted variants and errors
 """

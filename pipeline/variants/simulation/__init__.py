@@ -1,0 +1,14 @@
+"""UMI duplex libraries with planted variants and errors, and the truth beside them.
+
+::
+
+    design             what a library is: depth, fragments, families, UMIs, error rates
+    planted            variants to plant, drawn or read from VCF
+    fragments          molecules of a panel, family sizes
+    template_kernels   molecule → two strands → copies, each with its own errors
+    read_kernels       copies → reads, qualities, and where an aligner would put them
+    record_kernels     reads → bytes of BAM records and of FASTQ
+    library            the whole way: reference and targets in, BAM or FASTQ and truth out
+    truth              truth VCF and error counts
+    made_up            a reference, for work without a genome
+"""
