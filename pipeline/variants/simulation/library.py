@@ -22,7 +22,7 @@ from pipeline.variants.simulation.design import LibraryDesign
 from pipeline.variants.simulation.fragments import FRAGMENT_MAX_NT, draw_families, draw_fragments
 from pipeline.variants.simulation.planted import PlantedVariant
 from pipeline.variants.simulation.read_kernels import CIGAR_MAX, Molecules, Reads, simulate_reads
-from pipeline.variants.simulation.record_kernels import RecordContext
+from pipeline.variants.simulation.records import AlignedRows
 from pipeline.variants.simulation.slab_files import BamWriter, FastqWriter, Slab, index_bam
 from pipeline.variants.simulation.template_kernels import COUNTERS, PlantedTable, RateTable
 from pipeline.variants.simulation.truth import LibraryTruth
@@ -141,13 +141,13 @@ def _slabs(
             umis = umis_of_pairs(
                 draw_umis(stop - first, design, rng), reads.molecule[::2], reads.strand[::2], design, rng
             )
-            context = RecordContext(
-                contig=contigs.index(contig), origin=origin, first_molecule=int(numbers[0]),
-                mapping_quality=molecules.mapping_quality, umis=umis,
+            rows = AlignedRows.of(
+                reads, contig=contigs.index(contig), origin=origin, first_molecule=int(numbers[0]),
+                quality=molecules.mapping_quality, umis=umis,
             )  # fmt: skip
             numbers += (stop - first, int((copies[first:stop] > 0).all(axis=1).sum()), len(reads.length) // 2)
             last = stop == len(start)
-            yield Slab(reads=reads, context=context, bound=1 << 40 if last else int(start[stop]))
+            yield Slab(rows=rows, bound=1 << 40 if last else int(start[stop]))
 
 
 def _molecules(
@@ -190,8 +190,9 @@ def _rates(design: LibraryDesign) -> RateTable:
     r = design.rates
     return RateTable(
         deamination=float(r.deamination), oxidation=float(r.oxidation), end_repair=float(r.end_repair),
-        end_repair_nt=r.end_repair_nt, pcr=float(r.pcr), pcr_cycles=r.pcr_cycles, sequencing=float(r.sequencing),
-        slippage_strand=float(r.slippage_strand), slippage_copy=float(r.slippage_copy),
+        end_repair_nt=r.end_repair_nt, pcr=float(r.pcr), pcr_cycles=r.pcr_cycles,
+        sequencing=float(r.sequencing), slippage_strand=float(r.slippage_strand),
+        slippage_copy=float(r.slippage_copy),
     )  # fmt: skip
 
 

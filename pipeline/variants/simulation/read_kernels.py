@@ -256,22 +256,22 @@ def simulate_reads(
         for side in range(2):
             if molecules.copies[m, side] == 0:
                 continue
-            strand[:length] = bases[:length]
-            strand_places[:length] = places[:length]
+            for i in range(length):
+                strand[i], strand_places[i] = bases[i], places[i]
             strand_nt = damage_strand(rng, strand, strand_places, length, side == 0, rates, counts)
             early = draw_early_errors(rng, strand_nt, rates, where, what, share)
             for c in range(molecules.copies[m, side]):
                 copy_nt = copy_with_errors(
-                    rng, strand, strand_places, strand_nt, early, where, what, share, rates, copy, copy_places,
-                    counts,
+                    rng, strand, strand_places, strand_nt, early, where, what, share, rates, copy,
+                    copy_places, counts,
                 )  # fmt: skip
                 for reverse in range(2):
                     size = sequence_mate(
                         rng, copy, copy_places, copy_nt, reverse == 0, read_nt, rates.sequencing,
                         reads.bases[row], read_places, reads.qualities[row], counts,
                     )  # fmt: skip
-                    settle_end(reference, reads.bases[row], read_places, size, False)
-                    settle_end(reference, reads.bases[row], read_places, size, True)
+                    for end in range(2):
+                        settle_end(reference, reads.bases[row], read_places, size, end == 1)
                     reads.operations[row], reads.position[row] = write_cigar(
                         read_places, size, reads.cigar[row]
                     )

@@ -198,8 +198,8 @@ def copy_with_errors(
     rates: RateTable, bases: U8, places: I64, counts: I64,
 ) -> Int:  # fmt: skip
     """One copy of a strand: what it inherits of the early errors, its own late ones; its length."""
-    bases[:length] = strand[:length]
-    places[:length] = strand_places[:length]
+    for i in range(length):
+        bases[i], places[i] = strand[i], strand_places[i]
     for e in range(early):
         if rng.random() < share[e] and bases[where[e]] < 4:
             bases[where[e]] = (bases[where[e]] + what[e]) % 4

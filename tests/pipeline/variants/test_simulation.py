@@ -152,7 +152,7 @@ def test_truth_counts_are_those_of_the_reads(clean):
         seen = {}
         with pysam.AlignmentFile(str(folder / "a.bam")) as file:
             for read in file.fetch("one", variant.start, variant.end):
-                places = dict((p, q) for q, p in read.get_aligned_pairs(matches_only=True))
+                places = {p: q for q, p in read.get_aligned_pairs(matches_only=True)}
                 shown = [places.get(p) for p in range(variant.start, variant.end)]
                 if None not in shown:
                     bases = "".join(read.query_sequence[q] for q in shown)
