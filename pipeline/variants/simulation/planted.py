@@ -125,7 +125,7 @@ def _of_record(record: Any, path: Path, number: int, reference: Reference) -> Pl
             remedy="give variants of the same genome build",
         )
     value = record.info["VAF"]
-    vaf = float(value[0] if isinstance(value, tuple) else value)
+    vaf = float(f"{value[0] if isinstance(value, tuple) else value:.6g}")  # htslib keeps single precision
     if not 0 <= vaf <= 1:
         raise InputRefused(f"record {number}: VAF is {vaf}", path=path, expected=remedy)
     edit = moved(trimmed(start, ref, alts[0].upper()), reference, record.chrom, -1).edit
