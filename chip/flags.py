@@ -10,13 +10,13 @@ class Weight(StrEnum):
     """What a flag does to a verdict.
 
     ``FAILS``: the evidence does not hold; an IN becomes OUT, a listed residue REVIEW. ``DOUBT``: a
-    person decides; an IN becomes REVIEW. ``INHERITED``: the variant is not of the blood alone, OUT.
+    person decides; an IN becomes REVIEW. ``EXPLAINED``: inheritance or slippage explains it, OUT.
     ``NOTE`` changes nothing.
     """
 
     FAILS = "fails"
     DOUBT = "doubt"
-    INHERITED = "inherited"
+    EXPLAINED = "explained"
     NOTE = "note"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from chip.evidence import Counts
 from chip.flags import Flag, Weight
+from chip.overdispersion import beta_binomial_tails
 from chip.settings import ChipSettings
 from pipeline.model import Sex
 
@@ -87,18 +88,10 @@ def judge_germline(
 
 def _p_two_sided(counts: Counts, mean: float, dispersion: float) -> float:
     """Twice the smaller tail of the beta-binomial, at most 1."""
-    low, high = _tails(counts, mean, dispersion)
+    low, high = beta_binomial_tails(counts.alt, counts.depth, mean, dispersion)
     return min(1.0, 2 * min(low, high))
 
 
 def _p_low(counts: Counts, mean: float, dispersion: float) -> float:
     """P(X <= alt)."""
-    return _tails(counts, mean, dispersion)[0]
-
-
-def _tails(counts: Counts, mean: float, dispersion: float) -> tuple[float, float]:
-    from scipy.stats import betabinom
-
-    total = 1 / dispersion - 1
-    model = betabinom(counts.depth, mean * total, (1 - mean) * total)
-    return float(model.cdf(counts.alt)), float(model.sf(counts.alt - 1))
+    return beta_binomial_tails(counts.alt, counts.depth, mean, dispersion)[0]

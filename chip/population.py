@@ -71,4 +71,4 @@ def judge_frequency(frequency: float | None, *, listed: bool, settings: ChipSett
     if listed:
         text = f"{said}, kept: its residue is listed, and populations have clones too"
         return [Flag(code="population_bypassed", weight=Weight.NOTE, text=text)]
-    return [Flag(code="population", weight=Weight.INHERITED, text=f"{said}: taken as inherited")]
+    return [Flag(code="population", weight=Weight.EXPLAINED, text=f"{said}: taken as inherited")]

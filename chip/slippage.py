@@ -7,6 +7,7 @@ without.
 
 from chip.evidence import Candidate
 from chip.flags import Flag, Weight
+from chip.overdispersion import beta_binomial_tails
 from chip.settings import ChipSettings
 
 __all__ = ["judge_slippage"]
@@ -46,18 +47,12 @@ def judge_slippage(candidate: Candidate, caution: str, settings: ChipSettings) -
             return []
         text = f"in a {run}, below {100 * settings.homopolymer_vaf_min:g} % and without a background"
         return [Flag(code="slippage_untested", weight=Weight.DOUBT, text=text)]
-    p = _reached_by_slippage(counts.alt, counts.depth, candidate.slippage)
+    slipped = max(candidate.slippage, 1e-6)
+    _, p = beta_binomial_tails(counts.alt, counts.depth, slipped, _DISPERSION)
     said = f"slippage of {100 * candidate.slippage:.2g} % in a {run}"
     if p >= settings.slippage_alpha:
-        return [Flag(code="slippage", weight=Weight.FAILS, text=f"{said} explains {100 * fraction:.2g} %")]
+        return [
+            Flag(code="slippage", weight=Weight.EXPLAINED, text=f"{said} explains {100 * fraction:.2g} %")
+        ]
     text = f"{said} reaches {100 * fraction:.2g} % with p = {p:.1g}"
     return [Flag(code="above_slippage", weight=Weight.NOTE, text=text)]
-
-
-def _reached_by_slippage(alt: int, depth: int, slippage: float) -> float:
-    """P(X >= alt) of slipped molecules alone."""
-    from scipy.stats import betabinom
-
-    total = 1 / _DISPERSION - 1
-    mean = max(slippage, 1e-6)
-    return float(betabinom(depth, mean * total, (1 - mean) * total).sf(alt - 1))

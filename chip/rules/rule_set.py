@@ -116,6 +116,11 @@ class RuleSet:
         return {gene: tuple(rules) for gene, rules in found.items()}
 
     @cached_property
+    def listed_ids(self) -> frozenset[str]:
+        """Names of rules that list a residue."""
+        return frozenset(r.rule_id for r in self.rules if r.mechanism is Mechanism.HOTSPOT)
+
+    @cached_property
     def own_genes(self) -> frozenset[str]:
         """Genes for which the set itself, not one it includes, has rules."""
         return frozenset(rule.gene for rule in self.rules if rule.source == self.id)

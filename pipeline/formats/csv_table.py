@@ -10,16 +10,18 @@ from pipeline.formats.atomic import write_text
 __all__ = ["csv_text", "number_cell", "write_csv"]
 
 
-def csv_text(rows: Iterable[Sequence[str]]) -> str:
+def csv_text(rows: Iterable[Sequence[str]], *, delimiter: str = ",") -> str:
     """Rows as CSV; lines end in a line feed."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def write_csv(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]], *, delimiter: str = ","
+) -> None:
     """Write a header and rows, replacing the file atomically."""
-    write_text(path, csv_text([columns, *rows]))
+    write_text(path, csv_text([columns, *rows], delimiter=delimiter))
 
 
 def number_cell(value: float | None, *, digits: int = 15) -> str:
