@@ -7,8 +7,8 @@ from datetime import date
 from chip.chrs import BloodCounts
 from chip.evidence import Candidate, GraftEvidence
 from chip.flags import Flag, Weight
+from chip.frequency_filter import judge_frequency
 from chip.germline_filter import Balance, balance_of, judge_germline
-from chip.population import judge_frequency
 from chip.read_support import judge_support
 from chip.rules.change import Change, parse_change
 from chip.rules.genes import gene_named

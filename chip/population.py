@@ -1,19 +1,13 @@
-"""Allele frequencies of a population, from a table the user brings.
-
-Databases of healthy people hold clonal haematopoiesis too (JAK2 V617F stands in gnomAD at 0.0005), so
-a change that a rule lists by its residue is never taken as inherited for its frequency.
-"""
+"""Allele frequencies of a population, from a table the user brings."""
 
 from pathlib import Path
 
-from chip.flags import Flag, Weight
-from chip.settings import ChipSettings
 from pipeline.errors import Problem, SheetRefused
 from pipeline.formats.delimited import read_table
 from pipeline.formats.named_cells import finite_number, named_cells, named_columns
 from pipeline.formats.sheet_cells import Refusal
 
-__all__ = ["AlleleKey", "allele_key", "judge_frequency", "read_frequencies"]
+__all__ = ["AlleleKey", "allele_key", "read_frequencies"]
 
 AlleleKey = tuple[str, int, str, str]
 
@@ -61,14 +55,3 @@ def read_frequencies(path: Path) -> dict[AlleleKey, float]:
     if problems:
         raise SheetRefused(path, problems)
     return found
-
-
-def judge_frequency(frequency: float | None, *, listed: bool, settings: ChipSettings) -> list[Flag]:
-    """A flag where people of the population have the variant; a note where a rule lists its residue."""
-    if frequency is None or frequency < settings.population_max:
-        return []
-    said = f"population frequency {frequency:.2g}"
-    if listed:
-        text = f"{said}, kept: its residue is listed, and populations have clones too"
-        return [Flag(code="population_bypassed", weight=Weight.NOTE, text=text)]
-    return [Flag(code="population", weight=Weight.EXPLAINED, text=f"{said}: taken as inherited")]
