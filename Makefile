@@ -8,7 +8,7 @@ JOBS   ?= 2
 COMPILE = from mrd_ngs.annotate import annotate_sequences; from mrd_ngs.germline import load_germline; \
           annotate_sequences(['ACGT' * 60], load_germline())
 
-.PHONY: help demo test test-slow lint fix wheel-test bench lock clean
+.PHONY: help demo test test-slow lint fix wheel-test engine-test bench lock clean
 
 help:          ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ fix: $(VENV)/.test             ## let ruff mend what it can
 
 wheel-test: $(VENV)/.test      ## build the wheel, install it into an empty environment, run its demo
 	NADIR_WHEEL_TEST=1 $(BIN)/python -m pytest tests/test_wheel.py -m wheel
+
+engine-test: $(VENV)/.test     ## real Nextflow and Slurm: equal bytes, kills, lost nodes
+	$(BIN)/python -m pytest -m engine tests/engine
 
 bench: $(VENV)/.test           ## speed and accuracy beside IgBLAST and FlowKit (some 10 min)
 	$(BIN)/python -m pip download --quiet --no-deps --require-hashes -r tests/bench/peers.txt -d $(VENV)/peers

@@ -5,11 +5,17 @@ from typing import Annotated
 
 import typer
 
-from pipeline.errors import UsageError
-
 __all__ = ["report", "run", "status", "step", "verify", "why"]
 
 BatchFolder = Annotated[Path, typer.Argument(metavar="BATCH", help="Folder that `nadir run --out` made.")]
+Engine = Annotated[str, typer.Option("--engine", help="local (this machine) or nextflow.")]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", help="Nextflow's: local, slurm, or a site's configuration file [local]."),
+]
+Nextflow = Annotated[
+    Path | None, typer.Option("--nextflow", help="Nextflow's executable [NADIR_NEXTFLOW, else PATH].")
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
 
 
@@ -19,7 +25,9 @@ def run(
     config: Annotated[
         Path | None, typer.Option("--config", help="Study and assay configuration, TOML.")
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", help="local: this machine.")] = "local",
+    engine: Engine = "local",
+    profile: Profile = None,
+    nextflow: Nextflow = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Tasks at once [all processors].")] = None,
     json_output: Json = False,
 ) -> None:
@@ -27,12 +35,12 @@ def run(
     from pipeline.cli.progress import progress_for
     from pipeline.errors import TasksFailed
     from pipeline.formats.atomic import canonical_json
+    from pipeline.workflow.engine import engine_named
     from pipeline.workflow.run import run_batch
 
-    if engine != "local":
-        raise UsageError("this version runs on the local engine only: --engine local")
+    chosen = engine_named(engine, jobs=jobs, profile=profile, nextflow=nextflow)
     with progress_for(quiet=json_output) as progress:
-        summary = run_batch(sheet, out, config_path=config, jobs=jobs, progress=progress)
+        summary = run_batch(sheet, out, config_path=config, engine=chosen, progress=progress)
     if json_output:
         typer.echo(
             canonical_json(
@@ -106,11 +114,17 @@ def verify(batch: BatchFolder, json_output: Json = False) -> None:
 
 def step(
     task_json: Annotated[Path, typer.Argument(metavar="TASK.json", help="A planned task of a batch.")],
+    copy: Annotated[
+        Path | None, typer.Option("--copy", metavar="DIR", help="Put the output and its record there too.")
+    ] = None,
 ) -> None:
-    """Run one planned task; this is what an engine calls."""
-    from pipeline.workflow.task import execute
+    """Run one planned task and print its output's SHA-256; this is what an engine calls."""
+    from pipeline.workflow.task import copy_result, execute
 
-    execute(task_json)
+    digest = execute(task_json)
+    if copy is not None:
+        copy_result(task_json, copy)
+    typer.echo(digest)
 
 
 def report(batch: BatchFolder) -> None:

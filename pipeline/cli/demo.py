@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.batch import Engine, Nextflow, Profile
 from pipeline.errors import UsageError
 
 __all__ = ["demo"]
@@ -15,7 +16,9 @@ def demo(
         "nadir-demo"
     ),
     patients: Annotated[int, typer.Option("--patients", min=1, max=999, help="Patients to simulate.")] = 4,
-    engine: Annotated[str, typer.Option("--engine", help="local: this machine.")] = "local",
+    engine: Engine = "local",
+    profile: Profile = None,
+    nextflow: Nextflow = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Processes at once [all processors].")
     ] = None,
@@ -25,10 +28,11 @@ def demo(
     from pipeline.cli.progress import progress_for
     from pipeline.errors import TasksFailed
     from pipeline.workflow.demo import make_demo
-    from pipeline.workflow.run import default_jobs, run_batch
+    from pipeline.workflow.engine import engine_named
+    from pipeline.workflow.local import default_jobs
+    from pipeline.workflow.run import run_batch
 
-    if engine != "local":
-        raise UsageError("this version runs on the local engine only: --engine local")
+    chosen = engine_named(engine, jobs=jobs, profile=profile, nextflow=nextflow)
     if out.exists() and not (out.is_dir() and ((out / "truth").is_dir() or not any(out.iterdir()))):
         raise UsageError("the demo's folder exists and holds something else: give another --out")
     workers = jobs or default_jobs()
@@ -36,7 +40,7 @@ def demo(
         progress.stage(f"simulating {patients} patients at 4 time points (EuroFlow, SRL-Flow, sequencing)")
         trial = make_demo(out, patients=patients, seed=seed, jobs=workers)
         summary = run_batch(
-            trial.sheet, out / "batch", config_path=trial.config, jobs=workers, progress=progress
+            trial.sheet, out / "batch", config_path=trial.config, engine=chosen, progress=progress
         )
     again = f"nadir run {trial.sheet} --config {trial.config} --out {summary.batch}"
     typer.echo(

@@ -55,6 +55,11 @@ class Batch:
         return TaskFolder(self.folder / "tasks" / task_id)
 
     @property
+    def nextflow(self) -> Path:
+        """Nextflow's own files: its log, cache and work folders; nothing of a result."""
+        return self.folder / "nextflow"
+
+    @property
     def run_controls(self) -> Path:
         """What each shared run's control says."""
         return self.results / "run_control"

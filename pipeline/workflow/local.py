@@ -5,30 +5,38 @@ last; workers are told by the kernel to die with their parent; nothing is kept i
 memory that a rerun needs.
 """
 
-import ctypes
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from queue import SimpleQueue
 
 from pipeline.errors import NadirError
 from pipeline.workflow.batch import Batch
+from pipeline.workflow.lifeline import die_with
 from pipeline.workflow.planned import Task
 from pipeline.workflow.task import execute, finished, record_failure
 
-__all__ = ["run_local"]
+__all__ = ["default_jobs", "run_local"]
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_AHEAD = 3  # tasks given to the pool for each worker, so that none waits for this process
+
+
+def default_jobs() -> int:
+    """Worker processes where nobody says: the processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def run_local(
     batch: Batch, tasks: Sequence[Task], *, jobs: int, ended: Callable[[Task, str | None], None]
 ) -> dict[str, str]:
     """Run tasks, at most ``jobs`` at once, each when those it reads from have ended.
+
+    Where a worker is killed, the tasks that were at work then are tried once more, one at a
+    time and alone, so that each has all of the machine's memory; the others go on.
 
     Parameters
     ----------
@@ -51,33 +59,57 @@ def run_local(
         If the user stops it; the workers are stopped too.
     """
     failures: dict[str, str] = {}
+    order = _Order(tasks)
+    ready = deque(order.first())
+
+    def close(task: Task, error: BaseException | None) -> None:
+        message = None if error is None else _message(batch, task, error)
+        if message is not None:
+            failures[task.task_id] = message
+        ended(task, message)
+        ready.extend(order.next_after(task))
+
+    while ready:
+        for task, _ in _until_broken(batch, ready, min(jobs, len(tasks)), close):
+            for again, error in _until_broken(batch, deque([task]), 1, close):
+                close(again, error)
+    return failures
+
+
+def _until_broken(
+    batch: Batch, ready: deque[Task], jobs: int, close: Callable[[Task, BaseException | None], None]
+) -> list[tuple[Task, BrokenProcessPool]]:
+    """Run what is ready, and what becomes ready, until nothing is left or a worker is killed.
+
+    Its death ends every future of the pool: the unfinished tasks are given back.
+    """
+    lost: list[tuple[Task, BrokenProcessPool]] = []
+    at_work: dict[Future[str], Task] = {}
+    completed: SimpleQueue[Future[str]] = SimpleQueue()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        min(jobs, max(1, len(tasks))), mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
+        jobs, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),)
     ) as pool:
         try:
-            at_work: dict[Future[None], Task] = {}
-            completed: SimpleQueue[Future[None]] = SimpleQueue()
-            order = _Order(tasks)
-            ready = order.first()
-            while ready or at_work:
-                for task in ready:
+            while at_work or (ready and not lost):
+                while ready and not lost and len(at_work) < _AHEAD * jobs:
+                    task = ready.popleft()
                     future = _submitted(pool, batch, task)
                     at_work[future] = task
                     future.add_done_callback(completed.put)
                 future = completed.get()
                 task = at_work.pop(future)
-                message = _message(batch, task, future)
-                if message is not None:
-                    failures[task.task_id] = message
-                ended(task, message)
-                ready = order.next_after(task)
+                error = future.exception()
+                if isinstance(error, BrokenProcessPool) and finished(batch, task) is None:
+                    lost.append((task, error))
+                else:
+                    close(task, None if isinstance(error, BrokenProcessPool) else error)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-    return failures
+    return lost
 
 
 class _Order:
@@ -106,47 +138,34 @@ class _Order:
         return ready
 
 
-def _submitted(pool: ProcessPoolExecutor, batch: Batch, task: Task) -> Future[None]:
+def _submitted(pool: ProcessPoolExecutor, batch: Batch, task: Task) -> Future[str]:
     """A task's future: at work, already done, or failed where the pool is broken."""
-    if task.after and finished(batch, task) is not None:
-        return _ended(None)
+    future: Future[str] = Future()
+    done = finished(batch, task) if task.after else None
+    if done is not None:
+        future.set_result(done.output_sha256)
+        return future
     try:
         return pool.submit(execute, batch.task(task.task_id).task)
     except BrokenProcessPool as error:
-        return _ended(error)
-
-
-def _ended(error: BrokenProcessPool | None) -> Future[None]:
-    future: Future[None] = Future()
-    if error is None:
-        future.set_result(None)
-    else:
         future.set_exception(error)
-    return future
+        return future
 
 
-def _message(batch: Batch, task: Task, future: Future[None]) -> str | None:
-    """Why a task failed, or None. A defect of ours is a failed task too, never a lost batch."""
-    error = future.exception()
-    if error is None:
-        return None
+def _message(batch: Batch, task: Task, error: BaseException) -> str:
+    """Why a task failed. A defect of ours is a failed task too, never a lost batch."""
     if isinstance(error, NadirError):
         return str(error)
     if isinstance(error, BrokenProcessPool):
-        # One worker's death ends every future of the pool, also of a task another had just finished.
-        if finished(batch, task) is not None:
-            return None
-        message = "its worker process was killed (out of memory?)"
+        message = (
+            "its worker process was killed twice, the second time alone on this machine (out of memory?)"
+        )
     else:
         message = f"defect in nadir: {type(error).__name__}: {error}"
     record_failure(batch.task(task.task_id), message, 4)
     return message
 
 
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill this worker when its parent goes, however it goes."""
+def _begin_worker(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    if Path("/proc").is_dir():
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before the kernel was asked
-        os._exit(1)
+    die_with(parent, signal.SIGKILL)

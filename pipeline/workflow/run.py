@@ -1,6 +1,5 @@
 """``nadir run``: check, intake, plan, run what is not done, collect, report."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,14 @@ from pipeline.workflow.audit import append_audit, read_audit
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.collect import collect, compare_methods, write_pages, write_tables
 from pipeline.workflow.config import Config, load_config, shipped_panels
+from pipeline.workflow.engine import Engine, engine_named
 from pipeline.workflow.intake import inspect_inputs
-from pipeline.workflow.local import run_local
 from pipeline.workflow.plan import make_plan, runnable
 from pipeline.workflow.planned import Plan, Task, read_plan, write_plan
 from pipeline.workflow.task import finished
 from pipeline.workflow.verify import digests_of
 
-__all__ = ["Progress", "RunSummary", "Silent", "default_jobs", "run_batch", "write_report_of"]
+__all__ = ["Progress", "RunSummary", "Silent", "run_batch", "write_report_of"]
 
 
 class Progress(Protocol):
@@ -62,20 +61,18 @@ class RunSummary:
     results: int
 
 
-def default_jobs() -> int:
-    """Worker processes where nobody says: the processors this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def run_batch(
     sheet: Path,
     out: Path,
     *,
     config_path: Path | None = None,
     jobs: int | None = None,
+    engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> RunSummary:
     """Take a sheet to results and a report in ``out``.
+
+    ``engine`` runs the tasks; None is the local one with ``jobs`` processes.
 
     Tasks whose done-record has the planned fingerprint are skipped. Tables and pages are
     always written anew from the done-records, so that a run that was killed at any moment
@@ -90,7 +87,8 @@ def run_batch(
     """
     say = progress or Silent()
     batch = Batch(Path(out))
-    config = load_config(config_path)
+    sheet = Path(sheet).absolute()  # a task may run in another folder, on another machine
+    config = load_config(None if config_path is None else Path(config_path).absolute())
     samples = read_sheet(
         sheet,
         study_id=config.study_id,
@@ -100,13 +98,13 @@ def run_batch(
     )
     try:
         with batch.locked():
-            return _run_locked(sheet, batch, config, samples, jobs or default_jobs(), say)
+            return _run_locked(sheet, batch, config, samples, engine or engine_named(jobs=jobs), say)
     except KeyboardInterrupt as stop:
         raise Interrupted("interrupted; what is done is kept, the same command goes on from there") from stop
 
 
 def _run_locked(
-    sheet: Path, batch: Batch, config: Config, samples: Sequence[Sample], jobs: int, say: Progress
+    sheet: Path, batch: Batch, config: Config, samples: Sequence[Sample], engine: Engine, say: Progress
 ) -> RunSummary:
     sweep_temporaries(batch.folder)
     if batch.audit.exists():
@@ -118,7 +116,7 @@ def _run_locked(
         say.stage(line)
     waiting = _waiting(batch, plan)
     say.planned(len(plan.tasks), len(plan.tasks) - len(waiting))
-    failures = run_local(batch, waiting, jobs=jobs, ended=lambda t, e: say.finished(t.task_id, e))
+    failures = engine(batch, waiting, ended=lambda t, e: say.finished(t.task_id, e))
     say.stage("writing tables and report")
     collected = collect(batch, plan)
     compared = compare_methods(collected, config)

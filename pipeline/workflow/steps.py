@@ -91,6 +91,7 @@ class Step:
     a sample depends on, ``unverified`` names defaults among them that no published number
     confirms, ``run`` takes samples, the assay's settings and the code of the
     baseline time point. ``together`` is what it does instead where patients share a run.
+    ``memory_mb`` is what one task asks a cluster for; after a kill it asks for twice as much.
     """
 
     assay: Assay
@@ -100,6 +101,7 @@ class Step:
     unverified: Callable[[Sequence[Sample], Any], tuple[str, ...]]
     run: Callable[[Sequence[Sample], Any, str], StepOutput]
     together: RunSteps | None = None
+    memory_mb: int = 4096
 
 
 def steps() -> tuple[Step, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DamagedFile, InputRefused, NadirError
-from pipeline.formats.atomic import canonical_json, write_json, write_text
+from pipeline.formats.atomic import canonical_json, replacing, write_json, write_text
 from pipeline.formats.digest import sha256_bytes, sha256_file
 from pipeline.formats.records import from_json, to_json
 from pipeline.workflow.batch import Batch, TaskFolder
@@ -18,9 +19,11 @@ from pipeline.workflow.steps import RESULT_TABLES, Phase, Step, StepOutput, step
 
 __all__ = [
     "DoneRecord",
+    "copy_result",
     "execute",
     "failure_of",
     "finished",
+    "last_event",
     "outputs_before",
     "read_done",
     "read_output",
@@ -43,8 +46,8 @@ class DoneRecord:
     before: dict[str, str] = field(default_factory=dict)
 
 
-def execute(task_json: Path) -> None:
-    """Run the task of ``task_json`` in its own folder.
+def execute(task_json: Path) -> str:
+    """Run the task of ``task_json`` in its own folder; the SHA-256 of its output.
 
     The output is written before the done-record; whatever is killed in between is run
     again. Inputs are hashed again here: a file changed since planning is refused.
@@ -73,18 +76,28 @@ def execute(task_json: Path) -> None:
             "notes": list(output.notes),
         }
     )
+    digest = sha256_bytes(text.encode())
     write_text(folder.output, text)
     write_json(
         folder.done,
         {
             "fingerprint": task.fingerprint,
             "components": task.components,
-            "output_sha256": sha256_bytes(text.encode()),
+            "output_sha256": digest,
             "before": before,
         },
     )
     folder.failed.unlink(missing_ok=True)
     record_event(folder, "finished")
+    return digest
+
+
+def copy_result(task_json: Path, into: Path) -> None:
+    """Copy a finished task's output and done-record into a folder, the record last."""
+    folder = TaskFolder(task_json.absolute().parent)
+    for path in (folder.output, folder.done):
+        with replacing(into / path.name) as temporary:
+            shutil.copyfile(path, temporary)
 
 
 def read_done(folder: TaskFolder) -> DoneRecord | None:
@@ -161,6 +174,18 @@ def record_event(folder: TaskFolder, event: str) -> None:
     line = json.dumps({"event": event, "time": round(time.time(), 3), "pid": os.getpid()}) + "\n"
     with folder.events.open("a", encoding="utf-8") as log:
         log.write(line)
+
+
+def last_event(folder: TaskFolder) -> str | None:
+    """The last thing that a task's log says; None where it says nothing, or its last line was cut."""
+    try:
+        with folder.events.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            lines = log.read().splitlines()
+        value = json.loads(lines[-1]) if lines else None
+    except (OSError, ValueError):
+        return None
+    return str(value.get("event")) if isinstance(value, dict) else None
 
 
 def record_failure(folder: TaskFolder, message: str, exit_code: int) -> None:

@@ -5,18 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from batches import SmallBatch, result_bytes, run
-from pipeline.workflow.batch import Batch
-from pipeline.workflow.local import _message
-from pipeline.workflow.planned import read_plan
-from pipeline.workflow.status import task_states
+from scripted_batches import scripted_batch
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -123,37 +118,31 @@ def test_run_killed_at_any_moment_ends_in_the_bytes_of_an_unbroken_one(small_bat
     assert completed(small_batch, out) == result_bytes(finished_batch.folder / "batch")
 
 
-def test_killed_worker_fails_its_task_and_the_next_run_completes_it(small_batch, finished_batch, tmp_path):
+def test_killed_worker_costs_no_task(small_batch, finished_batch, tmp_path):
+    """The task that was at work is tried once more, alone; the others go on."""
     out = tmp_path / "broken"
-    process = started(small_batch, out, jobs=1)  # a second worker could finish a task meanwhile
+    process = started(small_batch, out, jobs=1)
     read_until(process, "tasks")  # the pool starts after this line
     deadline = time.monotonic() + 20
     while not (workers := workers_of(process.pid)) and time.monotonic() < deadline:
         time.sleep(0.01)
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 4
-    assert "worker process was killed" in said
-    failed = [s for s in task_states(out) if s.state == "failed"]
-    assert failed
-    assert all("killed" in s.reason for s in failed)
-    assert "worker process was killed" in (out / "report" / "index.html").read_text()
-    assert run(small_batch, out).failures == {}
+    process.communicate(timeout=60)
+    assert workers
+    assert process.returncode == 0
     assert result_bytes(out) == result_bytes(finished_batch.folder / "batch")
 
 
-def test_task_that_was_done_when_its_pool_broke_has_not_failed(done):
-    """One worker's death ends every future of the pool, whoever's work it was."""
-    batch = Batch(done)
-    first, second = read_plan(batch).tasks
-    future: Future[None] = Future()
-    future.set_exception(BrokenProcessPool("a worker died"))
-    (done / "tasks" / second.task_id / "done.json").unlink()
-    assert _message(batch, first, future) is None
-    assert "worker process was killed" in (_message(batch, second, future) or "")
-    states = {s.task_id: s.state for s in task_states(done)}
-    assert states == {first.task_id: "done", second.task_id: "failed"}
+def test_task_whose_worker_is_killed_twice_fails_alone_and_says_so(tmp_path):
+    batch = scripted_batch(tmp_path, {"P01": "", "P02": "crash 9", "P03": "", "P04": ""})
+    assert batch.run("--jobs", "2").returncode == 4
+    state, reason = batch.states()["P02.flow"]
+    assert state == "failed"
+    assert "worker process was killed twice, the second time alone" in reason
+    assert batch.done() == {"P01.flow", "P03.flow", "P04.flow"}
+    assert "worker process was killed" in (batch.out / "report" / "index.html").read_text()
+    assert batch.events()["P02.flow"] == ["started", "started", "failed"]
 
 
 def test_interrupted_run_exits_with_130_and_the_next_completes_it(small_batch, finished_batch, tmp_path):
