@@ -5,11 +5,16 @@ variant is on both strands and anywhere. Each test asks only for what chance can
 few supporting molecules, which cannot be on every side, are not refused for it.
 """
 
+from collections.abc import Sequence
+
 from chip.evidence import Candidate, Counts, Strands
 from chip.flags import Flag, Weight
 from chip.settings import ChipSettings
 
 __all__ = ["judge_support"]
+
+# Filters of `nadir variants call` that say what the evidence is instead of a variant.
+_EXPLAINING = frozenset({"background", "slippage", "damage", "not_detected", "no_coverage"})
 
 
 def judge_support(candidate: Candidate, settings: ChipSettings) -> list[Flag]:
@@ -19,8 +24,7 @@ def judge_support(candidate: Candidate, settings: ChipSettings) -> list[Flag]:
     """
     flags = []
     if candidate.filters:
-        names = ", ".join(candidate.filters)
-        flags.append(_fails("caller_filter", f"the caller's own filter: {names}"))
+        flags.append(_of_caller(candidate.filters))
     counts = candidate.counts
     if counts is None:
         text = "no read counts: evidence not tested"
@@ -34,6 +38,13 @@ def judge_support(candidate: Candidate, settings: ChipSettings) -> list[Flag]:
         text = f"supporting bases stand {counts.end_distance_nt:g} from the fragment's end (median)"
         flags.append(_fails("end_of_fragment", text))
     return flags
+
+
+def _of_caller(filters: Sequence[str]) -> Flag:
+    """The caller's own filters: some say what explains the evidence, others that it does not hold."""
+    names = ", ".join(filters)
+    weight = Weight.EXPLAINED if _EXPLAINING & set(filters) else Weight.FAILS
+    return Flag(code="caller_filter", weight=weight, text=f"the caller's own filter: {names}")
 
 
 def _amount(counts: Counts, settings: ChipSettings) -> list[Flag]:

@@ -10,7 +10,7 @@ from chip.flags import Flag, Weight
 from chip.overdispersion import beta_binomial_tails
 from chip.settings import ChipSettings
 
-__all__ = ["judge_slippage"]
+__all__ = ["RUN_LENGTH_MIN_NT", "judge_slippage"]
 
 RUN_LENGTH_MIN_NT = 6
 """Runs from here on are tested (own choice, unverified)."""

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from chip.evidence import Candidate, Counts, Strands
 from chip.rules.genes import gene_named
+from chip.slippage import RUN_LENGTH_MIN_NT
 from pipeline.errors import InputRefused, Problem, SheetRefused
 from pipeline.formats.delimited import Record, read_table
 from pipeline.formats.named_cells import finite_number, named_cells, named_columns
@@ -110,6 +111,7 @@ def _build(lengths: Mapping[str, int | None]) -> str:
 
 def _candidate(record: Any, index: int) -> Candidate:
     info, alt = record.info, record.alts[index - 1]
+    run, error = _whole_of(info, "HOMOPOLYMER"), _number(info, "ERR")
     names, at = _values(info, "GENE"), 0
     for number, name in enumerate(names):  # an allele on several genes goes by the one that rules know
         if gene_named(name) is not None:
@@ -127,9 +129,10 @@ def _candidate(record: Any, index: int) -> Candidate:
         hgvsc="" if picked["HGVSC"] == "." else picked["HGVSC"],
         hgvsp=hgvsp,
         terms=tuple(t for t in picked["CSQ"].split("&") if t and t != "."),
-        counts=_counts(record, index),
+        counts=_counts(record, index, background=error),
         filters=tuple(name for name in record.filter if name != "PASS"),
-        run_length_nt=_number(info, "HRUN"),
+        run_length_nt=run,
+        slippage=error if _is_indel(record.ref, alt) and (run or 0) >= RUN_LENGTH_MIN_NT else None,
     )
 
 
@@ -140,13 +143,22 @@ def _values(info: Any, key: str) -> list[str]:
     return [unquote(str(v)) for v in (value if isinstance(value, tuple) else (value,)) if v is not None]
 
 
-def _number(info: Any, key: str) -> int | None:
+def _number(info: Any, key: str) -> float | None:
     value = info[key] if key in info else None  # noqa: SIM401  get() fails on a key the header lacks
     first = value[0] if isinstance(value, tuple) else value
-    return int(first) if isinstance(first, int | float) else None
+    return float(first) if isinstance(first, int | float) else None
 
 
-def _counts(record: Any, index: int) -> Counts | None:
+def _whole_of(info: Any, key: str) -> int | None:
+    number = _number(info, key)
+    return None if number is None else int(number)
+
+
+def _is_indel(ref: str, alt: str) -> bool:
+    return len(ref) != len(alt)
+
+
+def _counts(record: Any, index: int, *, background: float | None) -> Counts | None:
     if not len(record.samples):
         return None
     sample = record.samples[0]
@@ -155,12 +167,16 @@ def _counts(record: Any, index: int) -> Counts | None:
         return None
     total = sum(c for c in counts if c is not None)
     alt = int(counts[index])
+    is_own = "DUP" in record.format  # nadir's: molecules, and ADF and ADR are strands of the molecule
+    strands = _sides(sample, index, "ADF", "ADR") or _sides_of_four(sample, "SB")
     return Counts(
         depth=max(int(depth) if depth is not None else total, alt),
         alt=alt,
-        counted="molecules" if "DUP" in record.format else "reads",
-        strands=_sides(sample, index, "ADF", "ADR") or _sides_of_four(sample, "SB"),
-        orientations=_sides(sample, index, "F1R2", "F2R1"),
+        counted="molecules" if is_own else "reads",
+        strands=strands if not is_own else None,
+        orientations=strands if is_own else _sides(sample, index, "F1R2", "F2R1"),
+        end_distance_nt=_number(record.info, "END_DISTANCE"),
+        background=background,
     )
 
 

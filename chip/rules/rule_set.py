@@ -16,7 +16,16 @@ from pathlib import Path
 from chip.rules.genes import symbol
 from pipeline.errors import ConfigRefused, Problem, SheetRefused, UsageError, printable
 
-__all__ = ["Mechanism", "Rule", "RuleSet", "Verdict", "load_rule_set", "shipped_rule_sets"]
+__all__ = [
+    "Mechanism",
+    "Rule",
+    "RuleSet",
+    "Verdict",
+    "load_rule_set",
+    "second_opinion_of",
+    "shipped_rule_sets",
+    "windows_by_gene",
+]
 
 _KEYS = ("id", "version", "date", "title", "citation", "genome", "licence")
 _OPTIONAL_KEYS = ("include", "second_opinion")
@@ -172,6 +181,16 @@ def second_opinion_of(rule_set: RuleSet) -> RuleSet | None:
     if not rule_set.second_opinion:
         return None
     return load_rule_set(_beside(rule_set.path, rule_set.second_opinion))
+
+
+def windows_by_gene(rule_set: RuleSet) -> dict[str, list[tuple[int, int]]]:
+    """First and last residue of every window that says IN, by gene."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for rule in rule_set.rules:
+        is_in = rule.mechanism.is_window and rule.verdict is Verdict.IN
+        if is_in and rule.aa_start is not None and rule.aa_end is not None:
+            found.setdefault(rule.gene, []).append((rule.aa_start, rule.aa_end))
+    return found
 
 
 def _shipped_folder() -> Path:
