@@ -36,18 +36,29 @@ class CopiedStretch:
         return pos + self.shift if inside and chrom == self.copy_chrom else None
 
 
-def _u2af1(start: int, end: int, shift: int) -> CopiedStretch:
-    return CopiedStretch(
-        gene="U2AF1", chrom="chr21", start=start, end=end, copy_chrom="chr21", copy_start=start - shift
-    )
-
-
-U2AF1_GRCH38 = (
-    _u2af1(43_093_052, 43_094_838, 36_608_333),  # coding exons 6 to 8, with 50 bases beside them
-    _u2af1(43_095_388, 43_095_793, 36_608_331),  # 4 and 5
-    _u2af1(43_100_403, 43_107_544, 36_608_322),  # 1 to 3
+_FLANK_NT = 10  # of each exon; the splice sites stand in it
+_CODING_EXONS = (  # GRCh38 chr21, 1-based, and the shift from the copy to the gene
+    (43_093_102, 43_093_249, 36_608_333),
+    (43_094_471, 43_094_563, 36_608_333),
+    (43_094_655, 43_094_788, 36_608_333),
+    (43_095_438, 43_095_536, 36_608_331),
+    (43_095_694, 43_095_743, 36_608_331),
+    (43_100_453, 43_100_519, 36_608_322),
+    (43_104_315, 43_104_402, 36_608_322),
+    (43_107_451, 43_107_494, 36_608_322),
 )
-"""Coding exons on GRCh38, shifts measured on the sequences of both places."""
+U2AF1_GRCH38 = tuple(
+    CopiedStretch(
+        gene="U2AF1",
+        chrom="chr21",
+        start=start - _FLANK_NT,
+        end=end + _FLANK_NT,
+        copy_chrom="chr21",
+        copy_start=start - _FLANK_NT - shift,
+    )
+    for start, end, shift in _CODING_EXONS
+)
+"""Coding exons of U2AF1 on GRCh38; shifts measured on the sequences of both places."""
 
 
 def at_home(

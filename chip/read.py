@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chip.evidence import Candidate, GraftEvidence
+from chip.evidence import Candidate, GeneCoverage, GraftEvidence
 from chip.false_duplicate import pooled
 from chip.population import allele_key, read_frequencies
 from chip.tumour_match import with_tumour
@@ -13,7 +13,7 @@ from pipeline.errors import InputRefused
 from pipeline.formats.digest import sha256_file
 from pipeline.model import Sample, Sex
 
-__all__ = ["read_listed"]
+__all__ = ["read_listed", "with_frequencies"]
 
 
 def read_listed(
@@ -24,11 +24,12 @@ def read_listed(
     sex: Sex | None = None,
     plasma_cell_fraction: float | None = None,
     sample: Sample | None = None,
+    coverage: tuple[GeneCoverage, ...] = (),
 ) -> GraftEvidence:
     """Read variants that a caller or a laboratory listed.
 
-    A list says nothing of what was looked at and not found, so the evidence has no coverage and no
-    result of it is below a threshold.
+    A list says nothing of what was looked at and not found: without ``coverage`` no result of it is
+    below a threshold.
 
     Raises
     ------
@@ -44,10 +45,11 @@ def read_listed(
     if listed.build in ("", "GRCh38"):
         candidates = pooled(candidates)
     if population is not None:
-        candidates = _with_frequencies(candidates, population)
+        candidates = with_frequencies(candidates, population)
     counted = {c.counts.counted for c in candidates if c.counts is not None}
     return GraftEvidence(
         candidates=candidates,
+        coverage=coverage,
         sex=sex,
         plasma_cell_fraction=plasma_cell_fraction,
         has_tumour=tumour is not None,
@@ -67,7 +69,8 @@ def _same_build(graft: VariantFile, tumour: VariantFile, path: Path) -> None:
         )
 
 
-def _with_frequencies(candidates: Sequence[Candidate], path: Path) -> tuple[Candidate, ...]:
+def with_frequencies(candidates: Sequence[Candidate], path: Path) -> tuple[Candidate, ...]:
+    """Candidates with their frequency in a table; None where it does not have them."""
     frequencies = read_frequencies(path)
     found = []
     for candidate in candidates:

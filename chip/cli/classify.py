@@ -2,12 +2,16 @@
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chip.cli import options as o
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from chip.evidence import GeneCoverage
+    from chip.settings import ChipSettings
 
 __all__ = ["classify"]
 
@@ -29,6 +33,14 @@ def classify(
         typer.Option("--reference", metavar="FA", help="With --genes: names the variants first."),
     ] = None,
     genes: Annotated[Path | None, typer.Option("--genes", metavar="GFF3", help="Gene models.")] = None,
+    limits: Annotated[
+        Path | None,
+        typer.Option(
+            "--limits",
+            metavar="X.tsv.gz",
+            help="With --genes: depths of all sites, of `nadir variants call --limits`.",
+        ),
+    ] = None,
     patient: o.Patient = "P1",
     timepoint: o.Timepoint = "S1",
     collected_on: o.CollectedOn = None,
@@ -42,21 +54,22 @@ def classify(
 ) -> None:
     """Each variant IN, OUT or REVIEW, with the rule, its citation and the reason.
 
-    A list of variants says nothing of what was not found: only `nadir chip call` gives the limits of
-    the genes without one.
+    A list of variants says nothing of what was not found: the limits of the genes need --limits, or
+    `nadir chip call` on the BAM file itself.
     """
     from chip.call import call_graft
     from chip.read import read_listed
     from chip.settings import ChipSettings
     from chip.tables import write_calls
 
-    if (reference is None) != (genes is None):
-        raise UsageError("--reference and --genes are given together")
-    for path in (variants, tumour, population, reference, genes):
+    if (reference is not None or limits is not None) and genes is None:
+        raise UsageError("--reference and --limits need --genes beside them")
+    for path in (variants, tumour, population, reference, genes, limits):
         o.require_file(path)
     rule_sets = o.rule_sets_of(rules)
     sample = o.sample_named(variants, patient, timepoint, collected_on, material)
     blood = o.blood_of(age, haemoglobin, neutrophils, platelets, mcv, rdw)
+    settings = ChipSettings()
     with tempfile.TemporaryDirectory(prefix="nadir-chip-") as folder:
         named = variants
         if reference is not None and genes is not None:
@@ -68,10 +81,23 @@ def classify(
             sex=o.sex_of(sex),
             plasma_cell_fraction=plasma_cell_fraction,
             sample=sample,
+            coverage=() if limits is None or genes is None else _coverage(limits, genes, settings),
         )
-    calls = call_graft(evidence, rule_sets, ChipSettings(), blood=blood)
+    calls = call_graft(evidence, rule_sets, settings, blood=blood)
     write_calls(out, calls, [s.id for s in rule_sets], evidence.notes)
     o.say(calls, evidence, out)
+
+
+def _coverage(limits: Path, genes: Path, settings: "ChipSettings") -> "tuple[GeneCoverage, ...]":
+    from chip.coverage import coverage_of_genes, read_site_depths
+    from pipeline.variants.gene_models import read_gene_models
+
+    return coverage_of_genes(
+        read_site_depths(limits),
+        read_gene_models(genes).transcripts,
+        min_depth=settings.min_depth,
+        share=settings.gene_share,
+    )
 
 
 def _annotated(variants: Path, named: Path, reference: Path, genes: Path) -> Path:

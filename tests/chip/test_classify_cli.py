@@ -262,7 +262,7 @@ def test_a_rule_file_with_a_wrong_residue_is_refused(tmp_path):
         (["absent.vcf"], 3, "there is no such file"),
         (["v.tsv", "--rules", "topmed"], 2, "no rule set of that name"),
         (["v.tsv", "--sex", "X"], 2, "--sex is neither F nor M"),
-        (["v.tsv", "--reference", "x.fa"], 2, "given together"),
+        (["v.tsv", "--reference", "x.fa"], 2, "need --genes beside them"),
         (["v.tsv", "--patient", "P7"], 2, "need --collected-on"),
         (["v.tsv", "--patient", "Yamada_Taro", "--collected-on", "2026-01-01"], 2, "not a pseudonym"),
         (["unnamed.vcf"], 3, "has no genes and HGVS names"),
