@@ -1,0 +1,88 @@
+"""Records to fragments, fragments to molecules, in an order that the input's does not change."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.variants.molecules.family_kernels import (
+    FRAGMENT_COLUMNS,
+    ORDER,
+    PLACE,
+    STRAND,
+    UMI_HIGH,
+    UMI_LOW,
+    cluster_umis,
+    describe_fragments,
+)
+from pipeline.variants.molecules.record_kernels import join_mates
+from pipeline.variants.molecules.settings import MoleculeSettings
+
+__all__ = ["Families", "group_molecules"]
+
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Families:
+    """Fragments sorted by molecule, strand and name.
+
+    ``pairs``, shape (fragments, 2) int64, are rows of read 1 and read 2 in the table of records, -1 for a
+    missing mate; ``strands``, shape (fragments,) uint8; ``starts``, shape (molecules + 1,) int64;
+    ``umis``, shape (molecules, 2) int64, the commonest fragment's UMI parts, two bits a base.
+    """
+
+    pairs: I64
+    strands: NDArray[np.uint8]
+    starts: I64
+    umis: I64
+    without_mate: int
+
+    @property
+    def molecules(self) -> int:
+        """How many."""
+        return len(self.starts) - 1
+
+
+def group_molecules(
+    data: NDArray[np.uint8], table: I64, umi_lengths: tuple[int, int], settings: MoleculeSettings
+) -> Families:
+    """Join mates and group fragments: same two ends and UMI, misread UMIs with the true one.
+
+    Parameters
+    ----------
+    data, table
+        Records, see `pipeline.variants.molecules.record_kernels`.
+    umi_lengths
+        Bases of the UMI's two parts; both 0 without UMIs, the second 0 for one part.
+
+    Notes
+    -----
+    Misread UMIs by directional adjacency (Smith, Heger & Sudbery 2017, Genome Research 27:491): a UMI at
+    most ``settings.umi_edits`` away with at least twice the reads, less one, absorbs it, and so on from
+    there. UMIs of two parts are laid by the fragment's ends, which makes those of the two strands equal.
+    """
+    pairs = np.empty((len(table), 2), dtype=np.int64)
+    pairs = pairs[: join_mates(data, table, pairs)]
+    alone = (pairs < 0).any(axis=1)
+    inline = settings.umi.kind == "inline"
+    if inline and settings.umi.second_nt:
+        pairs = pairs[~alone]  # half a UMI tells nothing
+    two_parts = settings.duplex and min(umi_lengths) > 0
+    fragments = np.empty((len(pairs), FRAGMENT_COLUMNS), dtype=np.int64)
+    describe_fragments(table, pairs, int(two_parts), int(inline), fragments)
+    order = np.lexsort([fragments[:, key] for key in (ORDER, STRAND, UMI_HIGH, UMI_LOW, PLACE)])
+    pairs, fragments = pairs[order], fragments[order]
+    molecules = np.empty(len(pairs), dtype=np.int64)
+    nt_low, nt_high = (max(umi_lengths), max(umi_lengths)) if two_parts else umi_lengths
+    count = cluster_umis(fragments, settings.umi_edits, nt_low, nt_high, molecules)
+    order = np.argsort(2 * molecules + fragments[:, STRAND], kind="stable")
+    pairs, fragments, molecules = pairs[order], fragments[order], molecules[order]
+    starts = np.searchsorted(molecules, np.arange(count + 1))
+    return Families(
+        pairs=pairs,
+        strands=fragments[:, STRAND].astype(np.uint8),
+        starts=starts,
+        umis=fragments[starts[:-1]][:, [UMI_LOW, UMI_HIGH]],
+        without_mate=int(alone.sum()),
+    )

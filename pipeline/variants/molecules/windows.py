@@ -1,0 +1,55 @@
+"""Targets to stretches that are read in one go, and stretches to windows as reads come in."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeline.formats.bed import Target
+
+__all__ = ["Stretch", "cut_targets", "stretches"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Targets of one contig, so near that a fragment might touch two neighbours."""
+
+    contig: str
+    targets: tuple[Target, ...]
+
+    @property
+    def start(self) -> int:
+        """First site."""
+        return self.targets[0].start
+
+    @property
+    def end(self) -> int:
+        """Behind the last site."""
+        return self.targets[-1].end
+
+
+def stretches(targets: Sequence[Target], *, max_fragment_nt: int) -> Iterator[Stretch]:
+    """Targets (sorted, not overlapping) joined where less than two fragments lie between them.
+
+    >>> [len(s.targets) for s in stretches([Target("1", 0, 9), Target("1", 500, 600), Target("1", 5000, 5009)],
+    ...                                    max_fragment_nt=300)]
+    [2, 1]
+    """
+    joined: list[Target] = []
+    for target in targets:
+        if joined and (
+            target.contig != joined[-1].contig or target.start - joined[-1].end > 2 * max_fragment_nt
+        ):
+            yield Stretch(contig=joined[0].contig, targets=tuple(joined))
+            joined = []
+        joined.append(target)
+    if joined:
+        yield Stretch(contig=joined[0].contig, targets=tuple(joined))
+
+
+def cut_targets(targets: Sequence[Target], begin: int, end: int) -> list[tuple[int, int]]:
+    """The parts of targets within [begin, end).
+
+    >>> cut_targets([Target("1", 0, 9), Target("1", 20, 30)], 5, 25)
+    [(5, 9), (20, 25)]
+    """
+    parts = [(max(t.start, begin), min(t.end, end)) for t in targets]
+    return [(start, stop) for start, stop in parts if start < stop]
