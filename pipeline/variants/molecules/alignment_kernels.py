@@ -1,4 +1,4 @@
-"""Compiled kernels of single alignments: CIGARs, indels in their leftmost place, ends realigned to known indels.
+"""Compiled kernels of single alignments: CIGARs, indels in their leftmost place, ends realigned.
 
 Reference bases are BAM's nibble codes (1, 2, 4, 8 for A, C, G, T, 15 for N) over a region that begins
 at ``origin``; positions ``x`` count from there.
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pipeline.variants.molecules.record_kernels import (
     FLAG,
     FLAG_REVERSE,
-    FLAG_SECOND,
     NAME_HASH,
     OFFSET,
     POS,
@@ -88,7 +87,7 @@ def operations_of(data: U8, at: Int, operations: I64) -> Int:
 @kernel
 def leftmost_indel(
     data: U8, sequence: Int, begin: Int, x: Int, length: Int, reference: U8, indel: I64
-) -> bool:
+) -> Any:
     """Put the indel after anchor ``x`` in its leftmost place; False if it cannot be named.
 
     ``length`` < 0 deletes; else ``length`` bases are inserted, which begin at base ``begin`` of the read.
@@ -122,7 +121,7 @@ def leftmost_indel(
 
 @kernel
 def find_indels(data: U8, table: I64, origin: Int, reference: U8, min_quality: Int, found: I64) -> Int:
-    """Put every indel of every well-mapped record into ``found``; how many there are (maybe more than fit)."""
+    """Put every indel of every well-mapped record into ``found``; how many there are, maybe more than fit."""
     operations = np.empty((MOST_OPERATIONS, 2), dtype=np.int64)
     indel = np.zeros(INDEL_COLUMNS, dtype=np.int64)
     count = 0
@@ -136,16 +135,16 @@ def find_indels(data: U8, table: I64, origin: Int, reference: U8, min_quality: I
         x, i = table[n, POS] - origin, 0
         for k in range(operations_of(data, at, operations)):
             kind, length = operations[k, 0], operations[k, 1]
-            if kind == INSERTION or kind == DELETION:
+            if kind in (INSERTION, DELETION):
                 signed = length if kind == INSERTION else -length
                 if leftmost_indel(data, sequence, i, x - 1, signed, reference, indel):
                     indel[EXAMPLE], indel[NAME] = at, table[n, NAME_HASH]
                     if count < len(found):
                         found[count] = indel
                     count += 1
-            if kind == MATCH or kind == DELETION or kind == SKIP:
+            if kind in (MATCH, DELETION, SKIP):
                 x += length
-            if kind == MATCH or kind == INSERTION or kind == CLIP:
+            if kind in (MATCH, INSERTION, CLIP):
                 i += length
     return count
 
@@ -179,8 +178,9 @@ def _fit(data: U8, sequence: Int, qualities: Int, i: Int, x: Int, reference: U8)
 
 
 @kernel
-def _moved_fit(data: U8, sequence: Int, qualities: Int, i: Int, x: Int, step: Int, gone: Int, indel: I64,
-               reference: U8) -> Int:  # fmt: skip
+def _moved_fit(
+    data: U8, sequence: Int, qualities: Int, i: Int, x: Int, step: Int, gone: Int, indel: I64, reference: U8
+) -> Int:
     """Score of base ``i``, the ``gone``-th beyond the indel, whose place without the indel would be ``x``.
 
     ``step`` is 1 where the read's left part stays and its right part moves, -1 the other way round.
@@ -198,8 +198,9 @@ def _moved_fit(data: U8, sequence: Int, qualities: Int, i: Int, x: Int, step: In
 
 
 @kernel
-def realign_end(data: U8, row: I64, origin: Int, reference: U8, indel: I64, operations: I64, count: Int,
-                inline_nt: Int) -> tuple[Int, Int, Int]:  # fmt: skip
+def realign_end(
+    data: U8, row: I64, origin: Int, reference: U8, indel: I64, operations: I64, count: Int, inline_nt: Int
+) -> tuple[Int, Int, Int]:
     """Try whether one end of an ungapped alignment fits better across a known indel.
 
     The end beyond the indel is scored base by base (equal 1, different -4) where the aligner put it and
@@ -271,8 +272,17 @@ def _put(operations: I64, count: Int, kind: Int, length: Int) -> Int:
 
 
 @kernel
-def _cut_right(operations: I64, front: Int, edge: Int, moved: Int, bases: Int, deleted: Int, inserted: Int,
-               supports: Int, pos: Int) -> tuple[Int, Int, Int]:  # fmt: skip
+def _cut_right(
+    operations: I64,
+    front: Int,
+    edge: Int,
+    moved: Int,
+    bases: Int,
+    deleted: Int,
+    inserted: Int,
+    supports: Int,
+    pos: Int,
+) -> tuple[Int, Int, Int]:
     """Operations where the part right of the indel moves (or is clipped)."""
     n = _put(operations, 0, CLIP, front)
     n = _put(operations, n, MATCH, edge - front)
@@ -285,8 +295,17 @@ def _cut_right(operations: I64, front: Int, edge: Int, moved: Int, bases: Int, d
 
 
 @kernel
-def _cut_left(operations: I64, edge: Int, moved: Int, bases: Int, stop: Int, deleted: Int, inserted: Int,
-              supports: Int, anchor: Int) -> tuple[Int, Int, Int]:  # fmt: skip
+def _cut_left(
+    operations: I64,
+    edge: Int,
+    moved: Int,
+    bases: Int,
+    stop: Int,
+    deleted: Int,
+    inserted: Int,
+    supports: Int,
+    anchor: Int,
+) -> tuple[Int, Int, Int]:
     """Operations where the part left of the indel moves (or is clipped)."""
     if not supports:
         n = _put(operations, 0, CLIP, edge + 1)

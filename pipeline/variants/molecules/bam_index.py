@@ -4,6 +4,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import DamagedFile
 
@@ -14,13 +15,16 @@ _PSEUDO_BIN = 37450
 
 
 class BamIndex:
-    """The linear index of a BAI file, and of each contig where its alignments begin."""
+    """The linear index of a BAI file, and of each contig where its alignments begin.
+
+    ``end_offset`` is the largest virtual offset it names, 0 where there are no alignments.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         data = path.read_bytes()
         try:
-            self._tiles, self._first = _parsed(data)
+            self._tiles, self._first, self.end_offset = _parsed(data)
         except (struct.error, ValueError) as error:
             raise DamagedFile(
                 "cannot be read as an index", path=path, remedy="run `samtools index` on the BAM file"
@@ -46,12 +50,12 @@ class BamIndex:
         return int(tiles[filled[-1]]) if len(filled) else self._first[contig_number]
 
 
-def _parsed(data: bytes) -> tuple[list[np.ndarray[tuple[int], np.dtype[np.uint64]]], list[int | None]]:
+def _parsed(data: bytes) -> tuple[list[NDArray[np.uint64]], list[int | None], int]:
     if data[:4] != b"BAI\1":
         raise ValueError("magic")
     (contigs,) = struct.unpack_from("<i", data, 4)
     at = 8
-    tiles, first = [], []
+    tiles, first, end = [], [], 0
     for _ in range(contigs):
         (bins,) = struct.unpack_from("<i", data, at)
         at += 4
@@ -60,10 +64,12 @@ def _parsed(data: bytes) -> tuple[list[np.ndarray[tuple[int], np.dtype[np.uint64
             number, chunks = struct.unpack_from("<Ii", data, at)
             at += 8
             if number != _PSEUDO_BIN:
-                begins += struct.unpack_from(f"<{2 * chunks}Q", data, at)[::2]
+                offsets = struct.unpack_from(f"<{2 * chunks}Q", data, at)
+                begins += offsets[::2]
+                end = max(end, *offsets)
             at += 16 * chunks
         (count,) = struct.unpack_from("<i", data, at)
         tiles.append(np.frombuffer(data, dtype="<u8", count=count, offset=at + 4))
         at += 4 + 8 * count
         first.append(min(begins) if begins else None)
-    return tiles, first
+    return tiles, first, end

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pipeline.errors import DamagedFile, InputRefused
 
@@ -112,10 +112,11 @@ class BgzfReader:
 def _codec() -> tuple[Callable[[bytes], bytes], Callable[[bytes], int], type[Exception]]:
     """How blocks are unpacked and checked, and what is raised for a bad one."""
     module: Any
+    error: type[Exception]
     try:
         from isal import isal_zlib
 
-        module, error = isal_zlib, isal_zlib.error
+        module, error = isal_zlib, cast("type[Exception]", isal_zlib.error)
     except ImportError:
         module, error = zlib, zlib.error
 

@@ -96,8 +96,21 @@ def _find(low: I64, high: I64, begin: Int, end: Int, a: Int, b: Int) -> Int:
 
 
 @kernel
-def _absorb(u: Int, low: I64, high: I64, reads: I64, root: I64, stack: I64, depth: Int, edits: Int,
-            begin: Int, end: Int, nt_low: Int, nt_high: Int, saturated: Int) -> Int:  # fmt: skip
+def _absorb(
+    u: Int,
+    low: I64,
+    high: I64,
+    reads: I64,
+    root: I64,
+    stack: I64,
+    depth: Int,
+    edits: Int,
+    begin: Int,
+    end: Int,
+    nt_low: Int,
+    nt_high: Int,
+    saturated: Int,
+) -> Int:
     """Give UMIs near ``u`` and rare enough beside it to its molecule; the new depth of ``stack``."""
     if end - begin <= _FEW:
         for v in range(begin, end):
@@ -141,7 +154,7 @@ def _absorb(u: Int, low: I64, high: I64, reads: I64, root: I64, stack: I64, dept
 
 
 @kernel
-def _is_error(rare: Int, common: Int, saturated: Int) -> bool:
+def _is_error(rare: Int, common: Int, saturated: Int) -> Any:
     """Directional adjacency (Smith et al. 2017): a misread UMI has at most half the reads of the true one.
 
     Where so many UMIs are taken that neighbours are there by chance, no more than errors make.
@@ -153,7 +166,7 @@ def _is_error(rare: Int, common: Int, saturated: Int) -> bool:
 
 @kernel
 def _by_falling_reads(reads: I64) -> I64:
-    """Indices by falling reads, ties in their order: sorted by counting, which is as fast for two as for all."""
+    """Indices by falling reads, ties in their order; sorted by counting, fast for few and for many."""
     most = np.int64(0)
     for count in reads:
         most = max(most, count)
@@ -190,9 +203,12 @@ def cluster_umis(fragments: I64, edits: Int, nt_low: Int, nt_high: Int, molecule
             a, b = fragments[at, UMI_LOW], fragments[at, UMI_HIGH]
             starts[umis] = at
             low[umis], high[umis], root[umis] = a, b, -1
-            while at < rows and fragments[at, PLACE] == place and fragments[at, UMI_LOW] == a and (
-                fragments[at, UMI_HIGH] == b
-            ):  # fmt: skip
+            while (
+                at < rows
+                and fragments[at, PLACE] == place
+                and fragments[at, UMI_LOW] == a
+                and (fragments[at, UMI_HIGH] == b)
+            ):
                 at += 1
             reads[umis] = at - starts[umis]
             umis += 1
@@ -215,8 +231,21 @@ def cluster_umis(fragments: I64, edits: Int, nt_low: Int, nt_high: Int, molecule
             depth = 1
             while depth > 0:
                 depth -= 1
-                depth = _absorb(stack[depth], low, high, reads, root, stack, depth, edits, 0, umis,
-                                nt_low, nt_high, saturated)  # fmt: skip
+                depth = _absorb(
+                    stack[depth],
+                    low,
+                    high,
+                    reads,
+                    root,
+                    stack,
+                    depth,
+                    edits,
+                    0,
+                    umis,
+                    nt_low,
+                    nt_high,
+                    saturated,
+                )
         for u in range(umis):
             molecules[starts[u] : starts[u + 1]] = root[u]
     return count

@@ -54,6 +54,10 @@ def ready_alignments(source: Path, reference: Reference, targets: Sequence[Targe
         md5 = {str(q["SN"]): str(q["M5"]).lower() for q in header.get("SQ", []) if "M5" in q}
         _require_build(source, contigs, md5, reference, targets)
         index = BamIndex(_indexed(source, path, Path(folder)))
+        if index.end_offset >> 16 > path.stat().st_size:
+            raise DamagedFile(
+                "is shorter than its index says", path=source, remedy="copy both again, or index it anew"
+            )
         if not index.alignments():
             raise InputRefused(
                 "holds no mapped alignment",
@@ -110,11 +114,12 @@ def _indexed(source: Path, path: Path, folder: Path) -> Path:
 
 def _samtools(command: str, source: Path, *arguments: str) -> None:
     import pysam
+    import pysam.utils
 
     before = pysam.set_verbosity(0)
     try:
-        getattr(pysam, command)(*arguments)
-    except pysam.SamtoolsError as error:
+        getattr(pysam, command)(*arguments, catch_stdout=False)
+    except pysam.utils.SamtoolsError as error:
         what = {
             "view": "cannot be unpacked: the CRAM is corrupt or was packed against another reference",
             "sort": "cannot be sorted: it is cut short or corrupt",

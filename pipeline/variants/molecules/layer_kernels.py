@@ -39,8 +39,16 @@ _GAP_PHRED, _MOST_PHRED = 30, 93
 
 
 @kernel
-def placed(data: U8, row: I64, origin: Int, reference: U8, known: I64, next_known: I32, inline_nt: Int,
-           operations: I64) -> tuple[Int, Int, Int]:  # fmt: skip
+def placed(
+    data: U8,
+    row: I64,
+    origin: Int,
+    reference: U8,
+    known: I64,
+    next_known: I32,
+    inline_nt: Int,
+    operations: I64,
+) -> tuple[Int, Int, Int]:
     """Operations of a record, realigned where a known indel explains its end: count, position, changed."""
     count = operations_of(data, row[OFFSET], operations)
     if count == 0 or len(known) == 0 or count > 3:
@@ -87,8 +95,19 @@ def _differences(data: U8, row: I64, start: Int, length: Int, reference: U8) -> 
 
 
 @kernel
-def lay_mate(data: U8, row: I64, operations: I64, count: Int, x: Int, mate: Int, inline_nt: Int,
-             min_phred: Int, reference: U8, layer: U16, indels: I64) -> Int:  # fmt: skip
+def lay_mate(
+    data: U8,
+    row: I64,
+    operations: I64,
+    count: Int,
+    x: Int,
+    mate: Int,
+    inline_nt: Int,
+    min_phred: Int,
+    reference: U8,
+    layer: U16,
+    indels: I64,
+) -> Int:
     """Lay one alignment that begins at ``x`` into ``layer``, its indels into ``indels``; how many indels.
 
     Where the other mate lies already: equal bases add their qualities up, of different ones the better
@@ -113,7 +132,7 @@ def lay_mate(data: U8, row: I64, operations: I64, count: Int, x: Int, mate: Int,
             odd = (i + skipped) & 1
             half = (i + skipped) >> 1
             for j in range(len(phreds)):
-                phred = np.int64(phreds[j])
+                phred: Int = np.int64(phreds[j])
                 byte = np.int64(letters[half + ((odd + j) >> 1)])
                 code = byte & 15 if (odd + j) & 1 else byte >> 4
                 if phred < min_phred or code == 15 or code == 0:
@@ -123,12 +142,12 @@ def lay_mate(data: U8, row: I64, operations: I64, count: Int, x: Int, mate: Int,
                 lane[j] = (code | phred << PHRED_SHIFT | bit) if here == 0 else _met(here, code, phred, bit)
             x += length
             i += length
-        elif kind == DELETION or kind == INSERTION:
+        elif kind in (DELETION, INSERTION):
             signed = length if kind == INSERTION else -length
-            if first <= i and i + max(signed, 0) <= last and events < len(indels):
-                if leftmost_indel(data, sequence, i, x - 1, signed, reference, indels[events]):
-                    indels[events, EXAMPLE] = row[OFFSET]
-                    events += 1
+            whole = first <= i and i + max(signed, 0) <= last and events < len(indels)
+            if whole and leftmost_indel(data, sequence, i, x - 1, signed, reference, indels[events]):
+                indels[events, EXAMPLE] = row[OFFSET]
+                events += 1
             if kind == INSERTION:
                 i += length
                 continue

@@ -1,6 +1,5 @@
 """Consensus pileup of the windows that one load of records completes."""
 
-from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import cast
 
@@ -41,13 +40,14 @@ from pipeline.variants.molecules.pileup_kernels import (
     O_READS,
     O_ROTATION,
     UNIT,
+    find_extents,
     pile_up,
 )
 from pipeline.variants.molecules.record_kernels import END, POS
 from pipeline.variants.molecules.settings import MoleculeSettings
 from pipeline.variants.reference import Reference
 
-__all__ = ["Piles"]
+__all__ = ["Piles", "reference_bases", "vote_weights"]
 
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
@@ -67,6 +67,8 @@ class Piles:
         Records, see `pipeline.variants.molecules.record_kernels`; at least one.
     families
         Their molecules.
+    sites
+        Contig, first site and the one behind the last, within which `evidence` will be asked for.
     """
 
     def __init__(
@@ -74,19 +76,22 @@ class Piles:
         data: U8,
         table: I64,
         families: Families,
-        contig: str,
+        sites: tuple[str, int, int],
         reference: Reference,
         settings: MoleculeSettings,
     ) -> None:
         self._data, self._table, self._families = data, table, families
+        contig, first, last = sites
         self._contig, self._settings = contig, settings
-        self._origin = int(table[:, POS].min()) - _MARGIN_NT
-        end = int(table[:, END].max()) + _MARGIN_NT
-        self._bases = _bases_between(reference, contig, self._origin, end)
+        self._origin = min(int(table[:, POS].min()), first) - _MARGIN_NT
+        end = max(int(table[:, END].max()), last) + _MARGIN_NT
+        self._bases = reference_bases(reference, contig, self._origin, end)
         self._codes = _NIBBLES[np.frombuffer(self._bases.encode("ascii"), dtype=np.uint8)]
         self._repeat_end = np.empty(len(self._codes), dtype=np.int32)
         repeat_ends(self._codes, self._repeat_end)
         self._known = self._known_indels()
+        self._extents = np.empty((families.molecules, 4), dtype=np.int64)
+        find_extents(table, families.pairs, families.starts, self._origin, self._extents)
         anchors = self._known[:, ANCHOR]
         self._next_known = np.searchsorted(anchors, np.arange(len(self._codes))).astype(np.int32)
 
@@ -107,6 +112,7 @@ class Piles:
             families.pairs,
             families.strands,
             families.starts,
+            self._extents,
             self._origin,
             self._codes,
             self._repeat_end,
@@ -197,17 +203,6 @@ class Piles:
         return "".join("=ACMGRSVTWYHKDBN"[nibble(self._data, sequence, i)] for i in turned)
 
 
-def piled_windows(piles: Piles | None, contig: str, parts: Sequence[tuple[int, int]], reference: Reference,
-                  *, has_umis: bool) -> Iterator[SiteEvidence]:  # fmt: skip
-    """Evidence of each part; without records (None), empty evidence."""
-    for start, end in parts:
-        if piles is None:
-            bases = _bases_between(reference, contig, start, end)
-            yield SiteEvidence.empty(contig, start, end, bases, has_umis=has_umis)
-        else:
-            yield piles.evidence(start, end)
-
-
 def vote_weights(post_umi_error: float) -> NDArray[np.float64]:
     """Weight of a base by its quality (0 to 255): ln((1 - e) / (e / 3)).
 
@@ -225,7 +220,7 @@ def _votes(post_umi_error: float) -> I64:
     return weights + (1 << COUNT_SHIFT)
 
 
-def _bases_between(reference: Reference, contig: str, start: int, end: int) -> str:
+def reference_bases(reference: Reference, contig: str, start: int, end: int) -> str:
     """Reference bases, N beyond the contig's ends."""
     length = reference.lengths_nt[contig]
     first, last = max(start, 0), min(end, length)

@@ -48,7 +48,7 @@ from pipeline.variants.molecules.record_kernels import (
     QUALITY,
 )
 
-__all__ = ["pile_up"]
+__all__ = ["find_extents", "pile_up"]
 
 U8: TypeAlias = NDArray[np.uint8]
 U32: TypeAlias = NDArray[np.uint32]
@@ -99,8 +99,17 @@ def _class_of(forward: Int, reverse: Int) -> Int:
 
 
 @kernel
-def _add_support(data: U8, table: I64, mates: I64, covering: Int, pos: Int, inline: I64, operations: I64,
-                 flags: Int, sums: I64) -> None:  # fmt: skip
+def _add_support(
+    data: U8,
+    table: I64,
+    mates: I64,
+    covering: Int,
+    pos: Int,
+    inline: I64,
+    operations: I64,
+    flags: Int,
+    sums: I64,
+) -> None:
     """Add what is known of one pair's support of an allele to ``sums``; ``covering`` 3 asks both mates."""
     alignments = quality = cycles = 0
     for mate in range(2):
@@ -123,27 +132,43 @@ def _add_support(data: U8, table: I64, mates: I64, covering: Int, pos: Int, inli
 
 
 @kernel
-def _extent(table: I64, pairs: I64, begin: Int, end: Int, origin: Int, extent: I64) -> None:
-    """Put a molecule's aligned extent and its two ends (-1: unknown) into ``extent``."""
-    low, high = np.int64(1) << 40, np.int64(-1)
-    left = right = np.int64(-1)
-    for p in range(begin, end):
-        for mate in range(2):
-            if pairs[p, mate] >= 0:
-                row = table[pairs[p, mate]]
-                low, high = min(low, row[POS] - origin), max(high, row[END] - origin)
-                five = row[FIVE_PRIME] - origin
-                if row[FLAG] & FLAG_REVERSE:
-                    right = max(right, five)
-                else:
-                    left = five if left < 0 else min(left, five)
-    extent[0], extent[1], extent[2], extent[3] = low, high, left, right
+def find_extents(table: I64, pairs: I64, starts: I64, origin: Int, extents: I64) -> None:
+    """Put each molecule's aligned extent and its two ends (-1: unknown) into ``extents`` (molecules, 4)."""
+    for m in range(len(starts) - 1):
+        low, high = np.int64(1) << 40, np.int64(-1)
+        left = right = np.int64(-1)
+        for p in range(starts[m], starts[m + 1]):
+            for mate in range(2):
+                if pairs[p, mate] >= 0:
+                    row = table[pairs[p, mate]]
+                    low, high = min(low, row[POS] - origin), max(high, row[END] - origin)
+                    five = row[FIVE_PRIME] - origin
+                    if row[FLAG] & FLAG_REVERSE:
+                        right = max(right, five)
+                    else:
+                        left = five if left < 0 else min(left, five)
+        extents[m, 0], extents[m, 1], extents[m, 2], extents[m, 3] = low, high, left, right
 
 
 @kernel
-def _lay_pair(data: U8, table: I64, mates: I64, origin: Int, reference: U8, known: I64, next_known: I32,
-              window: I64, inline: I64, min_quality: Int, min_phred: Int, layer: U16, operations: I64,
-              mate_indels: I64, laid: I64, low_mapping: U32) -> Int:  # fmt: skip
+def _lay_pair(
+    data: U8,
+    table: I64,
+    mates: I64,
+    origin: Int,
+    reference: U8,
+    known: I64,
+    next_known: I32,
+    window: I64,
+    inline: I64,
+    min_quality: Int,
+    min_phred: Int,
+    layer: U16,
+    operations: I64,
+    mate_indels: I64,
+    laid: I64,
+    low_mapping: U32,
+) -> Int:
     """Lay both mates; extent into ``laid``, indels into ``mate_indels`` (NAME: realigned); how many."""
     laid[0], laid[1] = len(reference), 0
     events = 0
@@ -166,16 +191,37 @@ def _lay_pair(data: U8, table: I64, mates: I64, origin: Int, reference: U8, know
             continue
         laid[0], laid[1] = min(laid[0], x), max(laid[1], end)
         before = events
-        events += lay_mate(data, row, operations, count, x, mate, inline[mate], min_phred, reference, layer,
-                           mate_indels[before:])  # fmt: skip
+        events += lay_mate(
+            data,
+            row,
+            operations,
+            count,
+            x,
+            mate,
+            inline[mate],
+            min_phred,
+            reference,
+            layer,
+            mate_indels[before:],
+        )
         for e in range(before, events):
             mate_indels[e, NAME] = changed
     return events
 
 
 @kernel
-def _sum_votes(layer: U16, a: Int, b: Int, strand: Int, reference: U8, vote: I64, votes: I64, others: I64,
-               touched: U8, differing: I64) -> Int:  # fmt: skip
+def _sum_votes(
+    layer: U16,
+    a: Int,
+    b: Int,
+    strand: Int,
+    reference: U8,
+    vote: I64,
+    votes: I64,
+    others: I64,
+    touched: U8,
+    differing: I64,
+) -> Int:
     """Add one pair's votes and empty its layer; positions that differ into ``differing``; how many."""
     lane, expected, sums = layer[a:b], reference[a:b], votes[strand, a:b]
     count = 0
@@ -187,8 +233,9 @@ def _sum_votes(layer: U16, a: Int, b: Int, strand: Int, reference: U8, vote: I64
         phred = value >> PHRED_SHIFT & PHRED_MASK
         if value & CODE_MASK == expected[j] and phred > 0:
             sums[j] += vote[phred]
-        elif phred > 0:
+        else:
             sums[j] += _ONE
+        if phred > 0 and value & CODE_MASK != expected[j]:
             others[a + j, 5 * strand + _index_of(value & CODE_MASK)] += vote[phred]
             touched[a + j] = 1
             differing[2 * count], differing[2 * count + 1] = a + j, value
@@ -197,8 +244,22 @@ def _sum_votes(layer: U16, a: Int, b: Int, strand: Int, reference: U8, vote: I64
 
 
 @kernel
-def _note_indels(data: U8, table: I64, mates: I64, strand: Int, p: Int, origin: Int, inline: I64, operations: I64,
-                 mate_indels: I64, events: Int, indels: I64, reads: I64, sums: I64, found: Int) -> Int:  # fmt: skip
+def _note_indels(
+    data: U8,
+    table: I64,
+    mates: I64,
+    strand: Int,
+    p: Int,
+    origin: Int,
+    inline: I64,
+    operations: I64,
+    mate_indels: I64,
+    events: Int,
+    indels: I64,
+    reads: I64,
+    sums: I64,
+    found: Int,
+) -> Int:
     """Count one pair's indels (mates once) among the molecule's; how many distinct ones it has now."""
     for e in range(events):
         event = mate_indels[e]
@@ -246,7 +307,7 @@ def _favoured(votes: I64, others: I64, x: Int, s: Int, expected: Int, min_weight
 def _fill(row: I64, molecule: Int, seen: Int, x: Int, extent: I64, sums: I64, alt: I64, reads: I64) -> None:
     """Fill what observations of substitutions and indels have alike."""
     supporting = max(alt[0] + alt[1], 1)
-    distance = np.int64(_FAR)
+    distance: Int = np.int64(_FAR)
     if extent[2] >= 0:
         distance = min(distance, max(x - extent[2], 0))
     if extent[3] >= 0:
@@ -260,9 +321,26 @@ def _fill(row: I64, molecule: Int, seen: Int, x: Int, extent: I64, sums: I64, al
 
 
 @kernel
-def _call_sites(low: Int, high: Int, window: I64, reference: U8, votes: I64, others: I64, touched: U8, sums: I64,
-                min_weight: Int, molecule: Int, extent: I64, call: I8, rows: I64, written: Int, tally: I64,
-                counts: U32, disagreements: U32, reads_at: U32) -> Int:  # fmt: skip
+def _call_sites(
+    low: Int,
+    high: Int,
+    window: I64,
+    reference: U8,
+    votes: I64,
+    others: I64,
+    touched: U8,
+    sums: I64,
+    min_weight: Int,
+    molecule: Int,
+    extent: I64,
+    call: I8,
+    rows: I64,
+    written: Int,
+    tally: I64,
+    counts: U32,
+    disagreements: U32,
+    reads_at: U32,
+) -> Int:
     """Call one molecule at every position it covers; how many observations are written then.
 
     ``call`` gets the strand class, or -1; ``tally`` [0] how many of its bases differ from the reference.
@@ -329,9 +407,25 @@ def _call_sites(low: Int, high: Int, window: I64, reference: U8, votes: I64, oth
 
 
 @kernel
-def _call_indels(low: Int, high: Int, window: I64, votes: I64, repeat_end: I32, min_weight: Int, molecule: Int,
-                 extent: I64, indels: I64, indel_reads: I64, indel_sums: I64, found: Int, call: I8, rows: I64,
-                 written: Int, tally: I64, spanning: U32) -> Int:  # fmt: skip
+def _call_indels(
+    low: Int,
+    high: Int,
+    window: I64,
+    votes: I64,
+    repeat_end: I32,
+    min_weight: Int,
+    molecule: Int,
+    extent: I64,
+    indels: I64,
+    indel_reads: I64,
+    indel_sums: I64,
+    found: Int,
+    call: I8,
+    rows: I64,
+    written: Int,
+    tally: I64,
+    spanning: U32,
+) -> Int:
     """Call one molecule's indels, at each anchor the best supported; how many observations are written then.
 
     Reads that cover the anchor's repeat without the indel speak against it. ``call`` becomes -1 at
@@ -378,8 +472,9 @@ def _call_indels(low: Int, high: Int, window: I64, votes: I64, repeat_end: I32, 
 
 
 @kernel
-def _count_spanning(low: Int, high: Int, window: I64, votes: I64, repeat_end: I32, call: I8, flank: Int,
-                    spanning: U32) -> None:  # fmt: skip
+def _count_spanning(
+    low: Int, high: Int, window: I64, votes: I64, repeat_end: I32, call: I8, flank: Int, spanning: U32
+) -> None:
     """Count the anchors that a molecule spans without an indel: covered without a break, and wide enough."""
     run_start, run_end = low, -1
     for x in range(low, min(high, window[1])):
@@ -395,10 +490,31 @@ def _count_spanning(low: Int, high: Int, window: I64, votes: I64, repeat_end: I3
 
 
 @kernel
-def pile_up(data: U8, table: I64, pairs: I64, strands: U8, starts: I64, origin: Int, reference: U8,
-            repeat_end: I32, known: I64, next_known: I32, window: I64, vote: I64, inline: I64, min_quality: Int,
-            min_phred: Int, min_weight: Int, flank: Int, counts: U32, disagreements: U32, reads_at: U32,
-            spanning: U32, low_mapping: U32) -> tuple[I64, Int]:  # fmt: skip
+def pile_up(
+    data: U8,
+    table: I64,
+    pairs: I64,
+    strands: U8,
+    starts: I64,
+    extents: I64,
+    origin: Int,
+    reference: U8,
+    repeat_end: I32,
+    known: I64,
+    next_known: I32,
+    window: I64,
+    vote: I64,
+    inline: I64,
+    min_quality: Int,
+    min_phred: Int,
+    min_weight: Int,
+    flank: Int,
+    counts: U32,
+    disagreements: U32,
+    reads_at: U32,
+    spanning: U32,
+    low_mapping: U32,
+) -> tuple[I64, Int]:
     """Count the molecules over a window and list what differs from the reference.
 
     Parameters
@@ -409,6 +525,8 @@ def pile_up(data: U8, table: I64, pairs: I64, strands: U8, starts: I64, origin: 
         (n, 2) rows of read 1 and read 2, sorted by molecule, strand and name; ``strands`` 0 or 1 of each.
     starts
         Where molecules begin in ``pairs``, and its length at the end.
+    extents
+        Of each molecule, see `find_extents`.
     origin, reference
         Nibble codes of the reference from ``origin`` on, beyond every record.
     repeat_end
@@ -444,23 +562,49 @@ def pile_up(data: U8, table: I64, pairs: I64, strands: U8, starts: I64, origin: 
     )
     differing = np.empty(2 * region, dtype=np.int64)
     rows = np.empty((1024, OBSERVATION_COLUMNS), dtype=np.int64)
-    extent, laid, tally = (
-        np.zeros(4, dtype=np.int64),
-        np.zeros(2, dtype=np.int64),
-        np.zeros(1, dtype=np.int64),
-    )
+    laid, tally = np.zeros(2, dtype=np.int64), np.zeros(1, dtype=np.int64)
     written = molecules = 0
     for m in range(len(starts) - 1):
-        _extent(table, pairs, starts[m], starts[m + 1], origin, extent)
+        extent = extents[m]
         if extent[1] <= window[0] or extent[0] >= window[1]:
             continue
         low, high = np.int64(region), np.int64(0)  # of what is laid; realignment may move it
         found = changes = 0
         for p in range(starts[m], starts[m + 1]):
-            events = _lay_pair(data, table, pairs[p], origin, reference, known, next_known, window, inline,
-                               min_quality, min_phred, layer, operations, mate_indels, laid, low_mapping)  # fmt: skip
-            found = _note_indels(data, table, pairs[p], strands[p], p, origin, inline, operations, mate_indels,
-                                 events, indels, indel_reads, indel_sums, found)  # fmt: skip
+            events = _lay_pair(
+                data,
+                table,
+                pairs[p],
+                origin,
+                reference,
+                known,
+                next_known,
+                window,
+                inline,
+                min_quality,
+                min_phred,
+                layer,
+                operations,
+                mate_indels,
+                laid,
+                low_mapping,
+            )
+            found = _note_indels(
+                data,
+                table,
+                pairs[p],
+                strands[p],
+                p,
+                origin,
+                inline,
+                operations,
+                mate_indels,
+                events,
+                indels,
+                indel_reads,
+                indel_sums,
+                found,
+            )
             count = _sum_votes(
                 layer, laid[0], laid[1], strands[p], reference, vote, votes, others, touched, differing
             )
@@ -469,8 +613,17 @@ def pile_up(data: U8, table: I64, pairs: I64, strands: U8, starts: I64, origin: 
                 base = _index_of(value & CODE_MASK)
                 if base < 4:
                     flags = MATES_DISAGREE if value & DISPUTED else 0
-                    _add_support(data, table, pairs[p], value >> MATES_SHIFT & 3, origin + x, inline, operations,
-                                 flags, sums[x, _SUMS * base : _SUMS * base + _SUMS])  # fmt: skip
+                    _add_support(
+                        data,
+                        table,
+                        pairs[p],
+                        value >> MATES_SHIFT & 3,
+                        origin + x,
+                        inline,
+                        operations,
+                        flags,
+                        sums[x, _SUMS * base : _SUMS * base + _SUMS],
+                    )
             changes += count
             low, high = min(low, laid[0]), max(high, laid[1])
         if low >= high:
@@ -481,11 +634,46 @@ def pile_up(data: U8, table: I64, pairs: I64, strands: U8, starts: I64, origin: 
             rows = larger
         begin = written
         tally[0] = 0
-        written = _call_sites(low, high, window, reference, votes, others, touched, sums, min_weight, molecules,
-                              extent, call, rows, written, tally, counts, disagreements, reads_at)  # fmt: skip
+        written = _call_sites(
+            low,
+            high,
+            window,
+            reference,
+            votes,
+            others,
+            touched,
+            sums,
+            min_weight,
+            molecules,
+            extent,
+            call,
+            rows,
+            written,
+            tally,
+            counts,
+            disagreements,
+            reads_at,
+        )
         if found:
-            written = _call_indels(low, high, window, votes, repeat_end, min_weight, molecules, extent, indels,
-                                   indel_reads, indel_sums, found, call, rows, written, tally, spanning)  # fmt: skip
+            written = _call_indels(
+                low,
+                high,
+                window,
+                votes,
+                repeat_end,
+                min_weight,
+                molecules,
+                extent,
+                indels,
+                indel_reads,
+                indel_sums,
+                found,
+                call,
+                rows,
+                written,
+                tally,
+                spanning,
+            )
         _count_spanning(low, high, window, votes, repeat_end, call, flank, spanning)
         for x in range(low, high):
             votes[0, x] = votes[1, x] = 0

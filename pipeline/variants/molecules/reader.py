@@ -10,7 +10,7 @@ from pipeline.formats.bed import Target
 from pipeline.variants.evidence import SiteEvidence
 from pipeline.variants.molecules.grouping import group_molecules
 from pipeline.variants.molecules.intake import AlignedReads, ready_alignments
-from pipeline.variants.molecules.pileup import Piles, piled_windows
+from pipeline.variants.molecules.pileup import Piles, reference_bases
 from pipeline.variants.molecules.records import RecordStream
 from pipeline.variants.molecules.settings import MoleculeSettings
 from pipeline.variants.molecules.tally import ReadTally
@@ -66,10 +66,7 @@ def read_evidence(
         order = {name: i for i, name in enumerate(reads.contigs)}
         work = [
             (reads, stretch, reference, settings)
-            for stretch in stretches(
-                sorted(targets, key=lambda t: (order[t.contig], t.start)),
-                max_fragment_nt=settings.max_fragment_nt,
-            )
+            for stretch in stretches(sorted(targets, key=lambda t: (order[t.contig], t.start)))
         ]
         for windows, counted in _in_order(work, threads):
             tally.add(counted)
@@ -101,32 +98,48 @@ def _in_order(work: list[_Work], threads: int) -> Iterator[tuple[list[SiteEviden
 def _stretch_windows(
     reads: AlignedReads, stretch: Stretch, reference: Reference, settings: MoleculeSettings
 ) -> Iterator[tuple[list[SiteEvidence], ReadTally]]:
-    """Windows of one stretch, cut wherever enough records are loaded to complete a fragment's length of sites."""
+    """Windows of one stretch, cut where the records loaded complete a fragment's length of sites."""
     reach = settings.max_fragment_nt
-    tally = ReadTally()
-    with RecordStream(
-        reads, stretch.contig, stretch.start - reach, stretch.end + reach, settings, tally
-    ) as stream:
+    with RecordStream(reads, stretch.contig, stretch.start - reach, stretch.end + reach, settings) as stream:
         site = stretch.start
         while site < stretch.end:
             stream.load(settings.records_at_once)
             complete = stretch.end if stream.ended else min(stream.position - reach, stretch.end)
             if complete < min(site + reach, stretch.end):
                 continue
-            piles = None
-            if len(stream.table):
-                families = group_molecules(stream.data, stream.table, stream.umi_lengths, settings)
-                piles = Piles(stream.data, stream.table, families, stretch.contig, reference, settings)
-                tally.fragments += len(families.pairs)
-                tally.without_mate += families.without_mate
             parts = cut_targets(stretch.targets, site, complete)
-            has_umis = settings.umi.kind != "none"
-            windows = list(piled_windows(piles, stretch.contig, parts, reference, has_umis=has_umis))
-            tally.molecules += sum(w.molecules for w in windows)
+            tally = stream.take_tally()
+            windows = _windows(stream, stretch.contig, parts, reference, settings, tally)
             yield windows, tally
-            tally.clear()
             site = complete
             stream.drop_before(site - reach)
+
+
+def _windows(
+    stream: RecordStream,
+    contig: str,
+    parts: Sequence[tuple[int, int]],
+    reference: Reference,
+    settings: MoleculeSettings,
+    tally: ReadTally,
+) -> list[SiteEvidence]:
+    """Evidence of parts of targets, all of whose records are loaded."""
+    if not parts:
+        return []
+    if not len(stream.table):
+        has_umis = settings.umi.kind != "none"
+        return [
+            SiteEvidence.empty(contig, *part, reference_bases(reference, contig, *part), has_umis=has_umis)
+            for part in parts
+        ]
+    families = group_molecules(stream.data, stream.table, stream.umi_lengths, settings)
+    sites = (contig, parts[0][0], parts[-1][1])
+    piles = Piles(stream.data, stream.table, families, sites, reference, settings)
+    windows = [piles.evidence(*part) for part in parts]
+    tally.fragments += len(families.pairs)
+    tally.without_mate += families.without_mate
+    tally.molecules += sum(w.molecules for w in windows)
+    return windows
 
 
 def _require_umis(path: Path, tally: ReadTally, settings: MoleculeSettings, *, at_least: int) -> None:

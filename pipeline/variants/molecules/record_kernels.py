@@ -226,7 +226,8 @@ def read_records(data: U8, offsets: I64, source: I64, table: I64, lengths: I64) 
 def _place(data: U8, cigar: Int, operations: Int, row: I64) -> None:
     """Where the alignment ends on the reference, and where the read's 5' end would lie unclipped."""
     end = row[POS]
-    before = after = np.int64(0)
+    before: Int = np.int64(0)
+    after: Int = np.int64(0)
     for k in range(operations):
         word = i32(data, cigar + 4 * k) & 0xFFFFFFFF
         operation, length = word & 15, word >> 4
@@ -243,14 +244,14 @@ def _place(data: U8, cigar: Int, operations: Int, row: I64) -> None:
 
 
 @kernel
-def _same_name(data: U8, one: Int, other: Int) -> bool:
+def _same_name(data: U8, one: Int, other: Int) -> Any:
     length = data[one + 12]
     if data[other + 12] != length:
         return False
-    for i in range(_FIXED, _FIXED + np.int64(length)):
-        if data[one + i] != data[other + i]:
-            return False
-    return True
+    i: Int = _FIXED
+    while i < _FIXED + np.int64(length) and data[one + i] == data[other + i]:
+        i += 1
+    return i == _FIXED + np.int64(length)
 
 
 @kernel
@@ -295,23 +296,19 @@ def join_mates(data: U8, table: I64, pairs: I64) -> Int:
 
 
 @kernel
-def keep_records(data: U8, table: I64, wanted: NDArray[np.bool_]) -> tuple[U8, I64]:
-    """Bytes and rows of the wanted records alone."""
-    size = 0
-    rows = 0
-    for n in range(len(table)):
-        if wanted[n]:
-            size += 4 + i32(data, table[n, OFFSET])
-            rows += 1
-    kept, moved = np.empty(size, dtype=np.uint8), np.empty((rows, table.shape[1]), dtype=np.int64)
-    at = row = 0
+def keep_records(data: U8, table: I64, wanted: NDArray[np.bool_]) -> tuple[Int, Int]:
+    """Move the wanted records and their rows to the front of both; how many bytes and rows they take."""
+    at, rows = np.int64(0), np.int64(0)
     for n in range(len(table)):
         if wanted[n]:
             begin = table[n, OFFSET]
             block = 4 + i32(data, begin)
-            kept[at : at + block] = data[begin : begin + block]
-            moved[row] = table[n]
-            moved[row, OFFSET] = at
+            if begin != at:
+                for i in range(block):
+                    data[at + i] = data[begin + i]
+            for k in range(COLUMNS):
+                table[rows, k] = table[n, k]
+            table[rows, OFFSET] = at
             at += block
-            row += 1
-    return kept, moved
+            rows += 1
+    return at, rows

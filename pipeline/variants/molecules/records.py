@@ -18,7 +18,6 @@ from pipeline.variants.molecules.record_kernels import (
     INLINE,
     KEPT,
     NO_SOURCE,
-    OFFSET,
     POS,
     TAG,
     find_records,
@@ -51,7 +50,6 @@ class RecordStream:
         start: int,
         end: int,
         settings: MoleculeSettings,
-        tally: ReadTally,
     ) -> None:
         self.data: U8 = np.empty(_AT_ONCE, dtype=np.uint8)
         self.table = _NONE
@@ -61,7 +59,7 @@ class RecordStream:
         self._contig = reads.number(contig)
         self._start, self._end = start, end
         self._source = source_words(settings.umi)
-        self._tally = tally
+        self._tally = ReadTally()
         self._filled = self._parsed = 0  # bytes of data that hold something, that were looked at
         self._lengths = np.array([99, 0, 99, 0], dtype=np.int64)
         offset = reads.index.offset_before(self._contig, max(start, 0))
@@ -86,7 +84,7 @@ class RecordStream:
         """Read on until so many more records are there, or the stretch has ended."""
         tables, fetched = [self.table], 0
         while not self.ended and fetched < records:
-            offsets = self._next_records()
+            offsets, self.ended = self._next_records()
             table = np.zeros((len(offsets), COLUMNS), dtype=np.int64)
             read_records(self.data, offsets, self._source, table, self._lengths)
             table = table[table[:, POS] >= self._start]
@@ -96,27 +94,31 @@ class RecordStream:
                 fetched += len(table)
                 tables.append(table[table[:, FATE] == KEPT])
             elif len(self.table) == fetched == 0:
-                self._forget_parsed()  # all before the stretch
+                self._move_rest(0)  # all before the stretch
             if self.ended:
                 self.position = self._end
         self.table = np.concatenate(tables)
         self._check_umis()
 
+    def take_tally(self) -> ReadTally:
+        """What became of the alignments since it was last taken."""
+        taken, self._tally = self._tally, ReadTally()
+        return taken
+
     def drop_before(self, position: int) -> None:
         """Forget records that end at or before ``position``."""
-        wanted = self.table[:, END] > position
-        rest = self.data[self._parsed : self._filled]
-        kept, self.table = keep_records(self.data, self.table, wanted)
-        self.data = np.concatenate([kept, rest, np.empty(_AT_ONCE, dtype=np.uint8)])
-        self._parsed, self._filled = len(kept), len(kept) + len(rest)
+        size, rows = keep_records(self.data, self.table, self.table[:, END] > position)
+        self.table = self.table[:rows]
+        self._move_rest(size)
 
-    def _forget_parsed(self) -> None:
+    def _move_rest(self, at: int) -> None:
+        """Move the bytes that were not parsed yet to ``at``."""
         rest = self.data[self._parsed : self._filled].copy()
-        self.data[: len(rest)] = rest
-        self._parsed, self._filled = 0, len(rest)
+        self.data[at : at + len(rest)] = rest
+        self._parsed, self._filled = at, at + len(rest)
 
-    def _next_records(self) -> I64:
-        """Offsets in ``data`` of the records that some more blocks complete."""
+    def _next_records(self) -> tuple[I64, bool]:
+        """Offsets in ``data`` of the records that more blocks complete, and whether they are the last."""
         before = self._filled
         for block in self._blocks.blocks(_AT_ONCE):
             end = self._filled + len(block)
@@ -136,9 +138,8 @@ class RecordStream:
                 path=self._path,
                 remedy="sort it (samtools sort), or copy the file again from where it was made",
             )
-        self.ended = ending == 1 or at_end
         self._parsed = at
-        return offsets[:count]
+        return offsets[:count], ending == 1 or at_end
 
     def _check_umis(self) -> None:
         """Refuse UMIs of more than one length: they belong to another layout than the one given."""

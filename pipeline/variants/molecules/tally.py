@@ -36,8 +36,3 @@ class ReadTally:
         self.fragments += other.fragments
         self.without_mate += other.without_mate
         self.molecules += other.molecules
-
-    def clear(self) -> None:
-        """Set every count to 0."""
-        self.alignments = dict.fromkeys(FATE_NAMES, 0)
-        self.fragments = self.without_mate = self.molecules = 0

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from pipeline.formats.bed import Target
 
-__all__ = ["Stretch", "cut_targets", "stretches"]
+__all__ = ["MAX_GAP_NT", "Stretch", "cut_targets", "stretches"]
+
+MAX_GAP_NT = 32_768  # two tiles of the index: nearer targets begin in blocks that are unpacked anyway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """Targets of one contig, so near that a fragment might touch two neighbours."""
+    """Targets of one contig, so near that reading on is no slower than jumping by the index."""
 
     contig: str
     targets: tuple[Target, ...]
@@ -26,18 +28,16 @@ class Stretch:
         return self.targets[-1].end
 
 
-def stretches(targets: Sequence[Target], *, max_fragment_nt: int) -> Iterator[Stretch]:
-    """Targets (sorted, not overlapping) joined where less than two fragments lie between them.
+def stretches(targets: Sequence[Target], *, max_gap_nt: int = MAX_GAP_NT) -> Iterator[Stretch]:
+    """Targets (sorted, not overlapping) joined across gaps of at most ``max_gap_nt``.
 
-    >>> [len(s.targets) for s in stretches([Target("1", 0, 9), Target("1", 500, 600), Target("1", 5000, 5009)],
-    ...                                    max_fragment_nt=300)]
+    >>> near, far = Target("1", 500, 600), Target("1", 99_000, 99_100)
+    >>> [len(s.targets) for s in stretches([Target("1", 0, 9), near, far])]
     [2, 1]
     """
     joined: list[Target] = []
     for target in targets:
-        if joined and (
-            target.contig != joined[-1].contig or target.start - joined[-1].end > 2 * max_fragment_nt
-        ):
+        if joined and (target.contig != joined[-1].contig or target.start - joined[-1].end > max_gap_nt):
             yield Stretch(contig=joined[0].contig, targets=tuple(joined))
             joined = []
         joined.append(target)
