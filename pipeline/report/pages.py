@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,7 @@ def _own(text: str) -> Any:
     return Markup(text)  # noqa: S704 - written here, or escaped before
 
 
+@cache  # to compile the templates takes ten times as long as to fill them
 def _environment(wording: Wording) -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -5,7 +5,7 @@ import shutil
 from contextlib import contextmanager
 
 import pytest
-from report_hostile import HOSTILE, hostile_report
+from report_hostile import hostile_report
 from report_trial import SEVEN, trial
 
 from pipeline.report import write_report
@@ -71,10 +71,9 @@ def test_no_request_leaves_the_file_and_nothing_complains(browser, small_report)
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_hostile_texts_do_not_run(browser, tmp_path, part):
-    for number in range(part, len(HOSTILE), 4):
-        write_report(hostile_report(trial(1), HOSTILE[number]), tmp_path)
-        for path in report_pages(tmp_path):
+def test_hostile_texts_do_not_run(browser, hostile_reports, part):
+    for report in hostile_reports[part::4]:
+        for path in (report / "index.html", report / "patients" / "P01.html"):
             with opened(browser, path) as (page, asked, complaints):
                 page.locator("body").hover()
                 assert page.evaluate("typeof window.hacked") == "undefined"
@@ -138,17 +137,14 @@ def test_very_long_texts_stay_within_the_page(browser, tmp_path):
             assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
-def test_whole_trial_loads_within_a_second(browser, tmp_path):
-    write_report(trial(172, visits=SEVEN), tmp_path)
-    times = {}
+def test_whole_trial_loads_within_a_second(browser, whole_trial):
     for name in ("index.html", "patients/P002.html"):
         runs = []
-        for _ in range(3):  # the quickest: the machine has other work
-            with opened(browser, tmp_path / name) as (page, _, _):
+        while len(runs) < 3 and not any(load < 1000 for load, _ in runs):  # the machine has other work
+            with opened(browser, whole_trial.out / name) as (page, _, _):
                 load = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
                 runs.append((load, page.evaluate(LOADED_AND_LAID_OUT_MS)))
-        times[name] = min(runs)
-    assert all(load < 1000 for load, _ in times.values()), times
+        assert min(load for load, _ in runs) < 1000, (name, runs)
 
 
 def test_paper_shows_every_row_that_fits_the_filter(browser, tmp_path):
@@ -162,9 +158,8 @@ def test_paper_shows_every_row_that_fits_the_filter(browser, tmp_path):
         assert page.locator(SHOWN).count() == 140
 
 
-def test_filter_of_a_whole_trial_answers_at_once(browser, tmp_path):
-    write_report(trial(172, visits=SEVEN), tmp_path)
-    with opened(browser, tmp_path / "index.html") as (page, _, complaints):
+def test_filter_of_a_whole_trial_answers_at_once(browser, whole_trial):
+    with opened(browser, whole_trial.out / "index.html") as (page, _, complaints):
         assert page.locator(SHOWN).count() == 200
         page.get_by_label("Search").fill("P17")
         assert page.locator(SHOWN).count() == 3 * 21
