@@ -30,7 +30,7 @@ demo: $(VENV)/.runtime         ## simulate a small trial, analyse it, write its 
 	$(BIN)/nadir demo --out $(DEMO)
 
 test: $(VENV)/.test            ## the test suite (< 5 min on 2 cores)
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-slow: $(VENV)/.test       ## simulations of coverage, false positives, recovery
 	$(BIN)/python -m pytest -n $(JOBS) -m slow

@@ -2,10 +2,10 @@
 
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
-from report_hostile import hostile_report
+from report_hostile import HOSTILE, hostile_report
 from report_trial import SEVEN, trial
 
 from pipeline.report import write_report
@@ -41,21 +41,29 @@ def browser(tmp_path_factory):
         context.close()
 
 
-@contextmanager
-def opened(browser, path, *, width=1280):
-    """A page, the addresses it asked for, and its errors, messages and dialogs."""
-    page = browser.new_page()
-    page.set_viewport_size({"width": width, "height": 900})
+def visited(browser, paths, *, width=1280):
+    """Each page in turn in one tab, with the addresses it asked for, its errors, messages and dialogs."""
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": width, "height": 900})
     asked, complaints = [], []
-    page.on("request", lambda r: asked.append(r.url))
-    page.on("console", lambda m: complaints.append(m.text))
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    page.on("dialog", lambda d: (complaints.append(d.message), d.dismiss()))
+    tab.on("request", lambda r: asked.append(r.url))
+    tab.on("console", lambda m: complaints.append(m.text))
+    tab.on("pageerror", lambda e: complaints.append(str(e)))
+    tab.on("dialog", lambda d: (complaints.append(d.message), d.dismiss()))
     try:
-        page.goto(path.as_uri())
-        yield page, asked, complaints
+        for path in paths:
+            asked.clear()
+            tab.goto(path.as_uri())
+            yield path, tab, asked, complaints
     finally:
-        page.close()
+        tab.close()
+
+
+@contextmanager
+def opened(browser, path):
+    """One page, as `visited` gives it."""
+    with closing(visited(browser, [path])) as visits:
+        yield next(visits)[1:]
 
 
 def report_pages(report):
@@ -63,22 +71,32 @@ def report_pages(report):
 
 
 def test_no_request_leaves_the_file_and_nothing_complains(browser, small_report):
-    for path in report_pages(small_report):
-        with opened(browser, path) as (page, asked, complaints):
-            assert page.locator("h1").count() == 1
-            assert asked == [path.as_uri()]
-            assert complaints == []
+    for path, page, asked, complaints in visited(browser, report_pages(small_report)):
+        assert page.locator("h1").count() == 1
+        assert asked == [path.as_uri()]
+        assert complaints == []
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_hostile_texts_do_not_run(browser, hostile_reports, part):
-    for report in hostile_reports[part::4]:
-        for path in (report / "index.html", report / "patients" / "P01.html"):
-            with opened(browser, path) as (page, asked, complaints):
-                page.locator("body").hover()
-                assert page.evaluate("typeof window.hacked") == "undefined"
-                assert asked == [path.as_uri()]
-                assert complaints == []
+def test_hostile_texts_do_not_run(browser, tmp_path, part):
+    """Every text in every page, each time in other places; test_hostile.py has each in every place."""
+    write_report(hostile_report(trial(2), *HOSTILE[8 * part :], *HOSTILE[: 8 * part]), tmp_path)
+    for path, page, asked, complaints in visited(browser, report_pages(tmp_path)):
+        page.locator("body").hover()
+        assert page.evaluate("typeof window.hacked") == "undefined"
+        assert asked == [path.as_uri()]
+        assert complaints == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_each_hostile_text_does_not_run_in_any_place(browser, hostile_reports, part):
+    pages = [r / name for r in hostile_reports[part::4] for name in ("index.html", "patients/P01.html")]
+    for path, page, asked, complaints in visited(browser, pages):
+        page.locator("body").hover()
+        assert page.evaluate("typeof window.hacked") == "undefined"
+        assert asked == [path.as_uri()]
+        assert complaints == []
 
 
 def test_filter_narrows_the_table_and_counts(browser, small_report):
@@ -125,16 +143,14 @@ def test_table_is_whole_without_script(small_report):
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_page_never_scrolls_sideways(browser, small_report, width):
-    for path in report_pages(small_report):
-        with opened(browser, path, width=width) as (page, _, _):
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for _, page, _, _ in visited(browser, report_pages(small_report), width=width):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_very_long_texts_stay_within_the_page(browser, tmp_path):
     write_report(hostile_report(trial(1), "x" * 4000), tmp_path)
-    for path in report_pages(tmp_path):
-        with opened(browser, path) as (page, _, _):
-            assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    for _, page, _, _ in visited(browser, report_pages(tmp_path)):
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
 def test_whole_trial_loads_within_a_second(browser, whole_trial):
