@@ -117,10 +117,10 @@ def student_t_quantile(degrees_of_freedom: float, probability: float) -> float:
     """
     if probability < 0.5:
         return -student_t_quantile(degrees_of_freedom, 1 - probability)
-    tail = 2 * (1 - probability)
+    half, tail = degrees_of_freedom / 2, 2 * (1 - probability)
 
     def excess(t: float) -> float:
-        return tail - beta_lower(degrees_of_freedom / 2, 0.5, degrees_of_freedom / (degrees_of_freedom + t * t))
+        return tail - beta_lower(half, 0.5, degrees_of_freedom / (degrees_of_freedom + t * t))
 
     return _root(excess, 1.0) if tail < 1 else 0.0
 
