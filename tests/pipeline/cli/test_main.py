@@ -183,10 +183,12 @@ def test_no_batch_and_no_sheet_are_refused(tmp_path):
     assert not (tmp_path / "batch").exists()
 
 
-def test_engine_that_is_not_there_is_a_usage_error(batch_of):
+def test_engine_that_is_not_there_is_a_usage_error(batch_of, tmp_path, monkeypatch):
     folder = batch_of()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("NADIR_NEXTFLOW", raising=False)
     ended = nadir("run", "sheet.csv", "--out", "batch", "--engine", "nextflow", cwd=folder)
-    assert (ended.returncode, "--engine local" in ended.stderr) == (2, True)
+    assert (ended.returncode, "nextflow is not on PATH" in ended.stderr) == (2, True)
 
 
 def test_demo_refuses_a_folder_that_holds_something_else(tmp_path):
