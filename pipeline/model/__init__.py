@@ -7,6 +7,7 @@ from pipeline.model.population import PopulationChange, PopulationShare
 from pipeline.model.result import WHOLE_CLONE, DenominatorUnit, MrdResult, Reason, Status
 from pipeline.model.sample import Assay, Material, Role, Sample, Sex, is_identifier, looks_personal
 from pipeline.model.units import format_fraction, per_million
+from pipeline.model.validated import ValidatedLimits
 
 __all__ = [
     "WHOLE_CLONE",
@@ -24,6 +25,7 @@ __all__ = [
     "Sample",
     "Sex",
     "Status",
+    "ValidatedLimits",
     "format_fraction",
     "is_identifier",
     "looks_personal",

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pipeline.concordance import ComparisonRow, PairRow
+from pipeline.clinical.trial import Trial
+from pipeline.concordance import Comparison, ComparisonRow, PairRow
 from pipeline.model import (
     Finding,
     GateCount,
@@ -10,6 +11,7 @@ from pipeline.model import (
     MrdResult,
     PopulationChange,
     PopulationShare,
+    ValidatedLimits,
     is_identifier,
 )
 
@@ -65,7 +67,9 @@ class ReportData:
     ``notes`` are shown as a banner on the cohort page (a patient's page only says that
     there are some, as they may name other patients), ``patient_notes`` on both.
     ``unverified`` names defaults in use that no published number confirms. ``comparisons``
-    and ``pairs`` are of every two methods of the batch.
+    and ``pairs`` are of every two methods of the batch, ``compared`` what they were made from: the
+    figures are drawn from it. ``validated`` are the assays' own limits, shown beside each sample's.
+    ``trial`` are the clinical tables, where the study has them.
 
     Raises
     ------
@@ -86,6 +90,9 @@ class ReportData:
     changes: tuple[PopulationChange, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
     pairs: tuple[PairRow, ...] = ()
+    compared: tuple[Comparison, ...] = ()
+    validated: tuple[ValidatedLimits, ...] = ()
+    trial: Trial | None = None
     provenance: Provenance
     notes: tuple[str, ...] = ()
     patient_notes: tuple[PatientNote, ...] = ()

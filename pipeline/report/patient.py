@@ -79,6 +79,7 @@ def result_json(row: ResultRow) -> dict[str, Any]:
     return {
         **to_json(row.result),
         "method": row.result.method,
+        "validated": row.validated,
         "reason_text": row.reason,
         "headline": row.headline,
         "readings": [{**to_json(call.reading), "reason_text": call.sentence} for call in row.calls],

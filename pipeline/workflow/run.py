@@ -120,7 +120,7 @@ def _run_locked(
     say.stage("writing tables and report")
     collected = collect(batch, plan)
     compared = compare_methods(collected, config)
-    write_tables(batch, collected, compared)
+    write_tables(batch, config, collected, compared)
     page = write_pages(batch, plan, config, collected, compared)
     append_audit(
         batch.audit,
@@ -157,7 +157,7 @@ def write_report_of(folder: Path) -> Path:
     with batch.locked():
         collected = collect(batch, plan)
         compared = compare_methods(collected, config)
-        write_tables(batch, collected, compared)
+        write_tables(batch, config, collected, compared)
         page = write_pages(batch, plan, config, collected, compared)
         append_audit(batch.audit, "report", {"plan": plan.fingerprint, "files": digests_of(batch)})
         return page

@@ -6,7 +6,7 @@ folder of tests named like the package under test cannot be imported by its own 
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -46,9 +46,13 @@ class WholeTrial:
 def whole_trial(tmp_path_factory) -> WholeTrial:
     from report_trial import SEVEN, trial
 
+    from pipeline.concordance import comparison_rows, comparisons
     from pipeline.report import write_report
 
     data = trial(172, visits=SEVEN)
+    compared = comparisons(data.results)
+    rows = comparison_rows(compared[0], data.thresholds)
+    data = replace(data, compared=compared, comparisons=rows)
     assert len(data.results) == 172 * 7 * 3
     out = tmp_path_factory.mktemp("whole_trial")
     start = time.process_time()
