@@ -1,19 +1,17 @@
 """Files to evidence: a list of variants with the tumour, the population and the sex beside it."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from chip.evidence import Candidate, GeneCoverage, GraftEvidence
+from chip.evidence import GeneCoverage, GraftEvidence
 from chip.false_duplicate import pooled
-from chip.population import allele_key, read_frequencies
+from chip.population import with_frequencies
 from chip.tumour_match import with_tumour
 from chip.variant_files import VariantFile, read_variants
 from pipeline.errors import InputRefused
 from pipeline.formats.digest import sha256_file
 from pipeline.model import Sample, Sex
 
-__all__ = ["read_listed", "with_frequencies"]
+__all__ = ["read_listed"]
 
 
 def read_listed(
@@ -67,16 +65,3 @@ def _same_build(graft: VariantFile, tumour: VariantFile, path: Path) -> None:
             path=path,
             remedy="call both on one build",
         )
-
-
-def with_frequencies(candidates: Sequence[Candidate], path: Path) -> tuple[Candidate, ...]:
-    """Candidates with their frequency in a table; None where it does not have them."""
-    frequencies = read_frequencies(path)
-    found = []
-    for candidate in candidates:
-        frequency = None
-        if candidate.pos is not None and candidate.chrom and candidate.ref and candidate.alt:
-            key = allele_key(candidate.chrom, candidate.pos, candidate.ref, candidate.alt)
-            frequency = frequencies.get(key)
-        found.append(replace(candidate, population_frequency=frequency))
-    return tuple(found)
