@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cfdna.cli import app as cfdna
 from chip.cli import app as chip
 from mrd_flow.cli import app as flow
 from mrd_ngs.cli import app as ngs
@@ -39,6 +40,7 @@ for command in (demo, check, run, status, why, verify, step, report, query, expo
 app.add_typer(ngs, name="ngs")
 app.add_typer(flow, name="flow")
 app.add_typer(chip, name="chip")
+app.add_typer(cfdna, name="cfdna")
 app.add_typer(concordance, name="concordance")
 app.add_typer(clinical, name="clinical")
 app.add_typer(detection, name="detection")
