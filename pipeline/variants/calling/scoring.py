@@ -1,9 +1,9 @@
 """Score, p-value and limit of alleles against the background.
 
 An allele's score is the sum over its molecules of the log-likelihood ratio that one such molecule carries:
-ln(1 + VAF / error), rounded to quarters, at a VAF of 0.1 % or three times the mean error. Its p-value is the probability of such a score by
-error alone: the molecules of each strand class are Poisson with the background's rate, all rates times the
-site's gamma factor.
+ln(1 + VAF / error), rounded to quarters, at a VAF of 0.1 % or three times the mean error. Its p-value is the
+probability of such a score by error alone: the molecules of each strand class are Poisson with the
+background's rate, all rates times the site's gamma factor.
 """
 
 from dataclasses import dataclass

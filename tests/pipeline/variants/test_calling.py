@@ -135,7 +135,7 @@ def test_slippage_of_a_run_is_told_from_a_variant(reference):
     slips = molecules_with(loss, 12, strand_class=2) + molecules_with(loss, 14, strand_class=3)
     found = calls(reference, slips, candidate_p=1.0).calls
     assert found[0].reasons == ("slippage",)
-    real = slips + molecules_with(loss, 60)
+    real = slips + molecules_with(loss, 150)  # 5 %, where 1 % slip
     assert only_call(calls(reference, real)).reasons == ()
 
 
