@@ -39,7 +39,7 @@ def call(
     ] = None,
     false_calls_per_mb: Annotated[
         float, typer.Option("--false-calls-per-mb", help="Accepted calls by error alone.")
-    ] = 0.3,
+    ] = 0.5,
     min_molecules: Annotated[int, typer.Option("--min-molecules", min=1, help="Fewest of a call.")] = 2,
     sample: Annotated[
         str | None, typer.Option("--sample", help="Name in the VCF [the file's, without suffix].")

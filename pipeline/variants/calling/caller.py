@@ -149,8 +149,9 @@ def _calls(
     settings: CallSettings,
     asked: Sequence[Allele],
 ) -> list[Call]:
-    counts = _counts_by_allele(evidence)
-    enough = np.flatnonzero((counts.sum(axis=1) >= 2) | (counts[:, 4] > 0)).tolist()
+    counts = _counts_by_allele(evidence, settings)
+    shown = np.bincount(evidence.observations["allele"], minlength=len(evidence.alleles))
+    enough = np.flatnonzero((shown >= 2) | (counts[:, 4] > 0)).tolist()
     candidates = find_candidates(evidence, enough, reference)
     found = {}
     parts = sorted({part for c in candidates for part in c.parts})
@@ -162,7 +163,7 @@ def _calls(
         rows = [row_of[part] for part in candidate.parts]
         best = min(rows, key=lambda r: float(p_of_parts[r]))
         p = float(p_of_parts[best])
-        if p <= settings.candidate_p or candidate.allele in asked:
+        if p <= settings.candidate_p or candidate.allele in asked or _at_ends(candidate, settings):
             site = _site(evidence, around, candidate, rates, best, p)
             reasons = reasons_against(candidate, site, settings)
             found[candidate.allele] = _call(evidence, around, candidate, rates, best, p, limits, reasons)
@@ -175,11 +176,19 @@ def _calls(
     return [found[allele] for allele in sorted(found)]
 
 
-def _counts_by_allele(evidence: SiteEvidence) -> NDArray[np.int64]:
-    """Molecules with each allele, (alleles, 5)."""
-    rows = evidence.observations
+def _counts_by_allele(evidence: SiteEvidence, settings: CallSettings) -> NDArray[np.int64]:
+    """Molecules with each allele, (alleles, 5), but for those that show it at an end of their fragment."""
+    rows = evidence.observations[evidence.observations["end_distance"] >= settings.fragment_end_nt]
     flat = rows["allele"].astype(np.int64) * 5 + rows["strand_class"]
     return np.bincount(flat, minlength=5 * len(evidence.alleles)).reshape(-1, 5)
+
+
+def _at_ends(candidate: Candidate, settings: CallSettings) -> bool:
+    """Whether several duplex molecules show it at fragment ends, which is worth saying."""
+    rows = candidate.observations
+    return int(candidate.by_strand_class[4]) >= 2 and bool(
+        np.median(rows["end_distance"]) < settings.fragment_end_nt
+    )
 
 
 def _site(

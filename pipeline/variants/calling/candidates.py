@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.variants.edits import moved, trimmed
+from pipeline.variants.edits import Edit, moved, trimmed
 from pipeline.variants.evidence import Allele, SiteEvidence
 from pipeline.variants.reference import Reference
 
-__all__ = ["Candidate", "find_candidates", "kind_of"]
+__all__ = ["Candidate", "anchored", "find_candidates", "kind_of"]
 
 _JOIN_NT = 2
 _JOIN_SHARE = 0.8
@@ -62,7 +62,7 @@ def find_candidates(evidence: SiteEvidence, wanted: Sequence[int], reference: Re
             groups.append([part])
         else:
             home.append(part)
-    found = [_candidate(evidence.contig, group, reference) for group in groups]
+    found = [c for group in groups for c in _candidates(evidence.contig, group, reference)]
     return sorted(found, key=lambda c: c.allele)
 
 
@@ -96,7 +96,8 @@ def _part(evidence: SiteEvidence, index: int, reference: Reference) -> _Part:
 def _belongs(before: _Part, after: _Part) -> bool:
     """Whether two parts touch, or nearly, and the molecules of either are those of the other."""
     first, second = _changed(before.allele), _changed(after.allele)
-    if second[0] < first[1] or first == second or after.reach[0] - before.reach[1] > _JOIN_NT:
+    fixed = before.reach == first and after.reach == second
+    if first == second or (fixed and second[0] < first[1]) or after.reach[0] - before.reach[1] > _JOIN_NT:
         return False
     both = len(before.molecules & after.molecules)
     return both >= max(2, _JOIN_SHARE * max(len(before.molecules), len(after.molecules)))
@@ -109,29 +110,71 @@ def _changed(allele: Allele) -> tuple[int, int]:
     return allele.position + 1, allele.position + len(allele.ref)
 
 
-def _candidate(contig: str, group: list[_Part], reference: Reference) -> Candidate:
-    first = group[0]
-    if len(group) == 1:
-        return Candidate(allele=first.allele, parts=(first.index,), observations=first.observations)
+def _candidates(contig: str, group: list[_Part], reference: Reference) -> list[Candidate]:
+    """The group as one candidate, or each part for itself where it is alone or they cannot be joined."""
+    joined = _joined(contig, group, reference) if len(group) > 1 else None
+    if joined is None:
+        return [
+            Candidate(allele=part.allele, parts=(part.index,), observations=part.observations)
+            for part in group
+        ]
     shared = frozenset.intersection(*(part.molecules for part in group))
-    return Candidate(
-        allele=_joined(contig, [part.allele for part in group], reference),
-        parts=tuple(part.index for part in group),
-        observations=first.observations[np.isin(first.observations["molecule"], sorted(shared))],
-    )
+    rows = group[0].observations
+    kept = rows[np.isin(rows["molecule"], sorted(shared))]
+    return [Candidate(allele=joined, parts=tuple(part.index for part in group), observations=kept)]
 
 
-def _joined(contig: str, alleles: list[Allele], reference: Reference) -> Allele:
-    """One allele that does what these do, trimmed and left-aligned, anchored where it needs to be."""
-    start, end = min(a.position for a in alleles), max(a.position + len(a.ref) for a in alleles)
-    ref = reference.bases(contig, start, end)
-    alt = ref
-    for allele in reversed(alleles):
-        first, last = _changed(allele)
-        new = allele.alt if len(allele.ref) == len(allele.alt) else allele.alt[1:]
-        alt = alt[: first - start] + new + alt[last - start :]
-    edit = moved(trimmed(start, ref, alt), reference, contig, -1).edit
+def _joined(contig: str, group: list[_Part], reference: Reference) -> Allele | None:
+    """One allele that does what all parts do, trimmed, left-aligned, anchored where it needs to be."""
+    edits = _placed(group)
+    if edits is None:
+        return None
+    start, end = min(e.start for e in edits), max(e.end for e in edits)
+    ref = alt = reference.bases(contig, start, end)
+    for edit in reversed(edits):
+        alt = alt[: edit.start - start] + edit.alt + alt[edit.end - start :]
+    whole = trimmed(start, ref, alt)
+    if not whole.ref and not whole.alt:
+        return None
+    return anchored(moved(whole, reference, contig, -1).edit, contig, reference)
+
+
+def _placed(group: list[_Part]) -> list[Edit] | None:
+    """Edits that do not overlap, by rising start; None if there is no such place for one.
+
+    Alleles stand at their leftmost places. There, one that lies in a repeat may overlap a substitution of the
+    same molecules, which in truth stands before it: it moves right, within its reach.
+    """
+    placed = [
+        Edit(p.allele.position, p.allele.ref, p.allele.alt)
+        for p in group
+        if len(p.allele.ref) == len(p.allele.alt)
+    ]
+    for part in group:
+        if len(part.allele.ref) != len(part.allele.alt):
+            first = trimmed(part.allele.position, part.allele.ref, part.allele.alt)
+            steps = range(part.reach[1] - first.end + 1)
+            free = (e for e in (_shifted(first, n) for n in steps) if not any(_overlap(e, o) for o in placed))
+            edit = next(free, None)
+            if edit is None:
+                return None
+            placed.append(edit)
+    return sorted(placed, key=lambda e: (e.start, e.end))
+
+
+def _shifted(edit: Edit, steps: int) -> Edit:
+    """The same indel so many bases further right in its repeat; the bases it removes are not needed."""
+    turn = steps % max(1, len(edit.alt))
+    return Edit(edit.start + steps, edit.ref, edit.alt[turn:] + edit.alt[:turn])
+
+
+def _overlap(one: Edit, other: Edit) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def anchored(edit: Edit, contig: str, reference: Reference) -> Allele:
+    """The edit as VCF writes it: with the base before it where it would otherwise be empty."""
     if edit.ref and edit.alt:
         return Allele(position=edit.start, ref=edit.ref, alt=edit.alt)
-    anchor = reference.bases(contig, edit.start - 1, edit.start)
-    return Allele(position=edit.start - 1, ref=anchor + edit.ref, alt=anchor + edit.alt)
+    before = reference.bases(contig, edit.start - 1, edit.start)
+    return Allele(position=edit.start - 1, ref=before + edit.ref, alt=before + edit.alt)

@@ -1,9 +1,11 @@
 """From files to files: BAM to calls, controls to a background."""
 
 import gzip
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from pipeline.formats.atomic import replacing
 from pipeline.formats.bed import Target
 from pipeline.variants.calling.background import Background
 from pipeline.variants.calling.caller import Call, WindowCalls, call_windows
+from pipeline.variants.calling.candidates import anchored
 from pipeline.variants.calling.contexts import surroundings
 from pipeline.variants.calling.learning import BackgroundLearner
 from pipeline.variants.calling.settings import CallSettings
@@ -53,7 +56,7 @@ def learn_background(
     InputRefused
         If a file cannot be used, or samples with and without UMIs are mixed.
     """
-    learner = BackgroundLearner(targets, max_vaf_error=settings.max_vaf_error)
+    learner = _learner(targets, settings)
     for path in paths:
         _learn(learner, read_evidence(path, reference, targets, molecules, threads=threads), reference)
     return learner.finish(len(paths))
@@ -83,10 +86,11 @@ def call_bam(
     InputRefused
         If the file, or the background (with or without UMIs), cannot be used.
     """
-    windows: Iterable[SiteEvidence] = read_evidence(path, reference, targets, molecules, threads=threads)
+    evidence = read_evidence(path, reference, targets, molecules, threads=threads)
+    windows: Iterable[SiteEvidence] = evidence
     if background is None:
-        kept = list(windows)
-        learner = BackgroundLearner(targets, max_vaf_error=settings.max_vaf_error)
+        kept = list(evidence)
+        learner = _learner(targets, settings)
         _learn(learner, kept, reference)
         background, windows = learner.finish(0), kept
     tally = CallTally(background_samples=background.samples)
@@ -99,12 +103,15 @@ def call_bam(
     calls: list[Call] = []
     rows: list[str] = []
     found_limits: list[float] = []
-    for window in called:
-        calls += window.calls
-        tally.sites += len(window.depth)
-        if limits is not None:
-            rows += _limit_rows(window)
-            found_limits += window.limits[~np.isnan(window.limits)].tolist()
+    with closing(
+        cast("Generator[SiteEvidence]", evidence)
+    ):  # a refusal amid the file leaves no temporary index behind
+        for window in called:
+            calls += window.calls
+            tally.sites += len(window.depth)
+            if limits is not None:
+                rows += _limit_rows(window)
+                found_limits += window.limits[~np.isnan(window.limits)].tolist()
     calls.sort(key=lambda c: (order[c.contig], c.allele))
     tally.called = sum(not c.reasons for c in calls)
     tally.rejected = sum(bool(c.reasons) and c.genotype == "0/1" for c in calls)
@@ -160,10 +167,13 @@ def _normalised(
             remedy="give sites of the same genome build",
         )
     edit = moved(trimmed(start, ref, alt), reference, contig, -1).edit
-    if edit.ref and edit.alt:
-        return Allele(position=edit.start, ref=edit.ref, alt=edit.alt)
-    anchor = reference.bases(contig, edit.start - 1, edit.start)
-    return Allele(position=edit.start - 1, ref=anchor + edit.ref, alt=anchor + edit.alt)
+    return anchored(edit, contig, reference)
+
+
+def _learner(targets: Sequence[Target], settings: CallSettings) -> BackgroundLearner:
+    return BackgroundLearner(
+        targets, max_vaf_error=settings.max_vaf_error, fragment_end_nt=settings.fragment_end_nt
+    )
 
 
 def _learn(learner: BackgroundLearner, windows: Iterable[SiteEvidence], reference: Reference) -> None:

@@ -41,11 +41,14 @@ class BackgroundLearner:
     ----------
     targets
         Where sites are kept apart; all samples have the same.
-    max_vaf_error
+    max_vaf_error, fragment_end_nt
         See `pipeline.variants.calling.settings.CallSettings`.
     """
 
-    def __init__(self, targets: Sequence[Target], *, max_vaf_error: float = 0.02) -> None:
+    def __init__(
+        self, targets: Sequence[Target], *, max_vaf_error: float = 0.02, fragment_end_nt: int = 10
+    ) -> None:
+        self._end_nt = fragment_end_nt
         self._targets = tuple(targets)
         self._max_vaf = max_vaf_error
         self._molecules = np.zeros((CONTEXTS, 4, 3))
@@ -101,12 +104,20 @@ class BackgroundLearner:
         )
 
     def _errors_of(self, evidence: SiteEvidence) -> NDArray[np.int64]:
-        """Molecules with each base, (sites, 4, 5), variants and the reference's base set to 0."""
+        """Molecules with each base, (sites, 4, 5), without variants, and without what fragment ends show."""
         counts = evidence.counts[:, :4].astype(np.int64)
         depth = np.maximum(1, counts.sum(axis=(1, 2)))
         variant = (counts.sum(axis=2) > self._max_vaf * depth[:, None]) | (counts[..., 4] >= 2)
         variant &= counts.sum(axis=2) > 1
-        return np.where(variant[..., None], 0, counts)
+        seen = np.zeros_like(counts)
+        rows = evidence.observations[evidence.observations["end_distance"] >= self._end_nt]
+        base = np.array(["ACGT".find(a.alt) if len(a.ref) == len(a.alt) else -1 for a in evidence.alleles])
+        site = np.array([a.position - evidence.start for a in evidence.alleles], dtype=np.int64)
+        if len(rows):
+            rows = rows[base[rows["allele"]] >= 0]
+            of = rows["allele"]
+            np.add.at(seen, (site[of], base[of], rows["strand_class"]), 1)
+        return np.where(variant[..., None], 0, seen)
 
     def _add_substitutions(
         self, evidence: SiteEvidence, around: Surroundings, errors: NDArray[np.int64]
@@ -134,7 +145,8 @@ class BackgroundLearner:
         for index, allele in enumerate(evidence.alleles):
             if len(allele.ref) == len(allele.alt):
                 continue
-            classes = evidence.observed(index)["strand_class"]
+            rows = evidence.observed(index)
+            classes = rows["strand_class"][rows["end_distance"] >= self._end_nt]
             site = allele.position - evidence.start
             behind = int(around.run_after[site])
             if self._is_variant(len(classes), int(evidence.spanning[site].sum()), behind):
@@ -227,6 +239,11 @@ def _shrunk_indels(errors: _Three, spanning: _Three) -> _Three:
         prior = _towards(errors.sum(axis=(0, 1)), spanning.sum(axis=(0, 1)), _ASSUMED_INDEL, 1.0)
         prior = np.minimum(prior, _ASSUMED_INDEL)
         for run in range(RUN_MAX_NT + 1):
-            prior = _towards(errors[kind, run], spanning[kind, run], prior, _PRIOR_ERRORS[0])
+            seen, of = errors[kind, run], spanning[kind, run]
+            prior = _towards(seen, of, prior, _PRIOR_ERRORS[0])
+            if run >= _LONG_RUN_NT and INDEL_KINDS[kind].startswith("run_"):
+                # Few runs are so long, and each base more doubles slippage: shorter ones promise nothing.
+                prior = np.maximum(prior, np.where(of > 0, (seen + 0.5) / np.maximum(of, 1), 2 * prior))
+                prior = np.minimum(prior, _SLIPPAGE_MAX)
             rates[kind, run] = prior
     return rates

@@ -104,7 +104,8 @@ def score_weights(rates: Rates) -> NDArray[np.int64]:
     mean = rates.means.sum(axis=1) / np.maximum(1, rates.molecules.sum(axis=1))
     vaf = np.maximum(_REFERENCE_VAF, 3 * mean)[:, None]  # about what can be told from errors so frequent
     weights = np.rint(np.log1p(vaf / np.maximum(errors, 1e-12)) / _UNIT_NATS)
-    return np.maximum(1, weights).astype(np.int64)
+    whole: NDArray[np.int64] = np.maximum(1, weights).astype(np.int64)
+    return whole
 
 
 def p_values(rates: Rates, counts: NDArray[np.int64]) -> F64:

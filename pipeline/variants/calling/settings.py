@@ -25,20 +25,21 @@ class CallSettings:
     min_mapping_quality, max_low_mapping
         Of the supporting molecules on average; share of the site's reads that map poorly.
     fragment_end_nt
-        Median distance from a fragment's end below which an allele is end repair's.
+        What molecules show nearer to an end of their fragment is no evidence, in samples and in controls:
+        end repair copies damage of overhangs to both strands there.
     max_mismatches
         Mean number of other differences of supporting molecules, above which they are from elsewhere.
     strand_p
         Probability of so uneven strands by chance below which they are a reason.
     """
 
-    false_calls_per_mb: float = 0.3
+    false_calls_per_mb: float = 0.5
     min_molecules: int = 2
     candidate_p: float = 1e-4
     max_vaf_error: float = 0.02
     min_mapping_quality: float = 30.0
     max_low_mapping: float = 0.5
-    fragment_end_nt: int = 8
+    fragment_end_nt: int = 10
     max_mismatches: float = 3.5
     strand_p: float = 0.01
 
@@ -52,7 +53,7 @@ class CallSettings:
     def alpha(self) -> float:
         """Accepted probability of a false call, per allele.
 
-        >>> CallSettings().alpha
+        >>> CallSettings(false_calls_per_mb=0.3).alpha
         1e-07
         """
         return self.false_calls_per_mb / 3e6
