@@ -13,5 +13,6 @@
     annotate      VCF in, VCF out
     molecules     BAM → molecules → evidence
     evidence      what molecules show at each site: counts, and a row per difference
+    calling       molecules → calls in VCF, against a background of errors
     simulation    UMI libraries with planted variants and errors
 """
