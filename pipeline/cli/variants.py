@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.variants_align import align
 from pipeline.cli.variants_simulate import simulate
 from pipeline.errors import UsageError
 
@@ -13,6 +14,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Variants on the genome: names and consequences.", no_args_is_help=True)
 
 
+app.command()(align)
 app.command()(simulate)
 
 

@@ -15,7 +15,7 @@ from pipeline.variants.molecules.family_kernels import (
     cluster_umis,
     describe_fragments,
 )
-from pipeline.variants.molecules.record_kernels import join_mates
+from pipeline.variants.molecules.record_kernels import POS, join_mates
 from pipeline.variants.molecules.settings import MoleculeSettings
 
 __all__ = ["Families", "group_molecules"]
@@ -36,7 +36,12 @@ class Families:
     strands: NDArray[np.uint8]
     starts: I64
     umis: I64
-    without_mate: int
+
+    def begins(self, table: I64) -> I64:
+        """Where each fragment's first alignment begins, shape (fragments,)."""
+        begins = np.append(table[:, POS], np.iinfo(np.int64).max)[self.pairs]  # -1 is the one appended
+        first: I64 = begins.min(axis=1)
+        return first
 
     @property
     def molecules(self) -> int:
@@ -64,10 +69,9 @@ def group_molecules(
     """
     pairs = np.empty((len(table), 2), dtype=np.int64)
     pairs = pairs[: join_mates(data, table, pairs)]
-    alone = (pairs < 0).any(axis=1)
     inline = settings.umi.kind == "inline"
     if inline and settings.umi.second_nt:
-        pairs = pairs[~alone]  # half a UMI tells nothing
+        pairs = pairs[(pairs >= 0).all(axis=1)]  # half a UMI tells nothing
     two_parts = settings.duplex and min(umi_lengths) > 0
     fragments = np.empty((len(pairs), FRAGMENT_COLUMNS), dtype=np.int64)
     describe_fragments(table, pairs, int(two_parts), int(inline), fragments)
@@ -84,5 +88,4 @@ def group_molecules(
         strands=fragments[:, STRAND].astype(np.uint8),
         starts=starts,
         umis=fragments[starts[:-1]][:, [UMI_LOW, UMI_HIGH]],
-        without_mate=int(alone.sum()),
     )
