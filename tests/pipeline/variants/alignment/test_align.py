@@ -2,9 +2,9 @@
 
 import pysam
 import pytest
-from molecule_reads import COMPLEMENT, evidence_of, made_up_bases, write_reference
 from typer.testing import CliRunner
 
+from molecule_reads import COMPLEMENT, evidence_of, made_up_bases, write_reference
 from pipeline.cli.main import app
 from pipeline.errors import DamagedFile, InputRefused, UsageError
 from pipeline.variants.alignment import align_reads
@@ -19,7 +19,9 @@ NT = 75
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    return write_reference(tmp_path_factory.mktemp("reference") / "ref.fa", {"chrA": BASES[:500], "chrB": BASES})
+    return write_reference(
+        tmp_path_factory.mktemp("reference") / "ref.fa", {"chrA": BASES[:500], "chrB": BASES}
+    )
 
 
 def turned(text):
@@ -79,7 +81,9 @@ def test_unmapped_reads_stay_and_are_counted(reference, tmp_path):
     one, two = write_fastq(tmp_path, pairs=FRAGMENTS[:2])
     two.write_text(two.read_text().replace(turned(BASES[1105:1180]), "A" * NT))
     with Reference(reference) as bases:
-        tally = align_reads(one, two, bases, tmp_path / "x.bam", umi=UmiSource(kind="none"), aligner="minimap2")
+        tally = align_reads(
+            one, two, bases, tmp_path / "x.bam", umi=UmiSource(kind="none"), aligner="minimap2"
+        )
     assert tally.unmapped == 1
     with pysam.AlignmentFile(str(tmp_path / "x.bam")) as file:
         [lost] = [r for r in file.fetch(until_eof=True) if r.is_unmapped]
@@ -95,9 +99,9 @@ def test_names_without_umi_are_refused(reference, tmp_path):
 
 def test_mates_shorter_than_their_umi_are_refused(reference, tmp_path):
     one, two = write_fastq(tmp_path)
+    umi, out = UmiSource(kind="inline", first_nt=90), tmp_path / "x.bam"
     with Reference(reference) as bases, pytest.raises(InputRefused, match="mates longer than their UMI"):
-        align_reads(one, two, bases, tmp_path / "x.bam", umi=UmiSource(kind="inline", first_nt=90, second_nt=0),
-                    aligner="minimap2")  # fmt: skip
+        align_reads(one, two, bases, out, umi=umi, aligner="minimap2")
 
 
 def test_truncated_fastq_leaves_no_bam(reference, tmp_path):
@@ -123,7 +127,9 @@ def test_an_aligner_is_used_only_where_it_is_ready(reference, monkeypatch, tmp_p
         choose_aligner(reference, "bwa")
 
 
-@pytest.mark.parametrize(("umi", "out", "message"), [("tag", "x.bam", "FASTQ has no tags"), ("none", "x.sam", "BAM file")])
+@pytest.mark.parametrize(
+    ("umi", "out", "message"), [("tag", "x.bam", "FASTQ has no tags"), ("none", "x.sam", "BAM file")]
+)
 def test_arguments_that_mean_nothing(reference, tmp_path, umi, out, message):
     one, two = write_fastq(tmp_path, pairs=FRAGMENTS[:1])
     command = ["variants", "align", str(one), str(two), "--reference", str(reference), "--out",

@@ -2,8 +2,8 @@
 
 import pysam
 import pytest
-from molecule_reads import READ_NT, Library, evidence_of, made_up_bases, write_reference
 
+from molecule_reads import READ_NT, Library, evidence_of, made_up_bases, write_reference
 from pipeline.variants.evidence import DELETED, Allele, ObservationFlag, StrandClass
 from pipeline.variants.molecules import MoleculeSettings
 
