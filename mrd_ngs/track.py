@@ -15,6 +15,7 @@ from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration, calibrate
 from mrd_ngs.window import WindowCount, count_window
 from pipeline.detection import Interval, decision_count_above_background, garwood
+from pipeline.detection.tails import student_t_quantile
 from pipeline.model import Marker
 
 __all__ = [
@@ -213,9 +214,7 @@ def quasi_poisson_interval(
     Interval
         Bounds in templates, as `template_interval` describes them.
     """
-    from scipy.special import stdtrit
-
-    quantile = float(stdtrit(degrees_of_freedom, 1 - (1 - confidence) / 2))
+    quantile = student_t_quantile(degrees_of_freedom, 1 - (1 - confidence) / 2)
     calibration_width = quantile * relative_error
     if not templates:
         # An unseen clone must not look surer than the dispersion of its reads allows.
