@@ -131,7 +131,12 @@ def parse_spike_ins(text: str, *, path: Path | str | None = None) -> tuple[Spike
 
 
 def calibrate(
-    reads: DistinctReads, spike_ins: Sequence[SpikeIn], *, window_nt: int, settings: NgsSettings
+    reads: DistinctReads,
+    spike_ins: Sequence[SpikeIn],
+    *,
+    window_nt: int,
+    settings: NgsSettings,
+    counted: str = "reads",
 ) -> Calibration | None:
     """Reads per template from spike-ins of known number.
 
@@ -145,7 +150,9 @@ def calibrate(
         Length of the window in which they are counted exactly. Take the clone's: then
         both lose the same share of reads to sequencing errors.
     settings
-        For the floor of the error rate.
+        For the floors of the error rate and of the spread of yields.
+    counted
+        ``reads``, or ``molecules`` (UMIs), which have no yields.
 
     Returns
     -------
@@ -164,7 +171,7 @@ def calibrate(
     return fit_calibration(
         [(s.name, count[0], s.copies) for s, count in zip(spike_ins, counts, strict=True)],
         error_rate=max(settings.error_rate_min, errors / bases if bases else 0.0),
-        yield_cv_min=settings.template_yield_cv_min if settings.umi_source == "none" else 0.0,
+        yield_cv_min=settings.template_yield_cv_min if counted == "reads" else 0.0,
     )
 
 
@@ -187,7 +194,7 @@ def fit_calibration(
     >>> fit = fit_calibration(three, error_rate=0.001)
     >>> fit.reads_per_template, fit.dispersion, round(fit.relative_error, 4)
     (2.5, 1.0, 0.0577)
-    >>> fit_calibration(three, error_rate=0.001, yield_cv_min=0.8).dispersion
+    >>> round(fit_calibration(three, error_rate=0.001, yield_cv_min=0.8).dispersion, 2)
     2.6
     """
     exact = np.array([reads for _, reads, _ in spike_ins], dtype=np.float64)

@@ -126,7 +126,11 @@ def track_marker(
     """
     window = count_window(library.reads, marker.sequence.encode())
     calibration = calibrate(
-        library.spike_in_reads, library.spike_ins, window_nt=len(marker.sequence), settings=settings
+        library.spike_in_reads,
+        library.spike_ins,
+        window_nt=len(marker.sequence),
+        settings=settings,
+        counted=library.counted,
     )
     error_rate = settings.error_rate_min if calibration is None else calibration.error_rate
     per_base = error_rate / 3
