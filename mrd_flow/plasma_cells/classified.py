@@ -39,7 +39,8 @@ class ClassifierSettings:
     posterior: float = 0.5
     deviation_p: float = 0.2
     cohesion_p: float = 0.05
-    least_evidence: float = 25.0
+    least_evidence: float = 8.0
+    further_evidence: float = 25.0
     most_clones: int = 2
     decision_events: float = 20.0
 
@@ -47,7 +48,11 @@ class ClassifierSettings:
         for name in ("posterior", "deviation_p", "cohesion_p"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie between 0 and 1")
-        if not self.least_evidence > 0 or self.most_clones < 1 or not self.decision_events > 0:
+        if (
+            not 0 < self.least_evidence <= self.further_evidence
+            or self.most_clones < 1
+            or not self.decision_events > 0
+        ):
             raise ValueError("evidence, clones and decision events must be above 0")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrd_flow.panel.template import Logicle
-from mrd_flow.plasma_cells.aberrant_cells import TubeFit, clone_gaussians, find_clones, start_fit
+from mrd_flow.plasma_cells.aberrant_cells import find_clones
 from mrd_flow.plasma_cells.archetypes import Archetypes
 from mrd_flow.plasma_cells.classified import (
     ClassifiedSample,
@@ -29,6 +29,7 @@ from mrd_flow.plasma_cells.clone_expectations import (
 from mrd_flow.plasma_cells.cohesion import clone_draws
 from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype
 from mrd_flow.plasma_cells.phenotype_words import antigen_words
+from mrd_flow.plasma_cells.tube_fit import TubeFit, clone_gaussians, start_fit
 from mrd_flow.reference.gaussian_mixture import Gaussians, log_densities, log_sum
 from mrd_flow.reference.normal_reference import TAIL, NormalReference
 from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS, feature_names, features
@@ -84,6 +85,7 @@ def classify_plasma_cells(
         archetypes,
         known,
         least_evidence=settings.least_evidence,
+        further_evidence=settings.further_evidence,
         most_clones=settings.most_clones,
     )
     tubes = tuple(_classified(f, settings) for f in fits)
@@ -155,11 +157,12 @@ def _classified(fit: TubeFit, settings: ClassifierSettings) -> ClassifiedTube:
             size * (1 - fit.clone_weight),
         )
         cohesion, cohesion_p = draws.excess(log_ratio)
-    called = (
-        (posterior > settings.posterior)
-        & (deviation_p <= settings.deviation_p)
-        & (cohesion_p <= settings.cohesion_p)
-    )
+    called = posterior > settings.posterior
+    if called.any() and not (
+        np.median(deviation_p[called]) <= settings.deviation_p
+        and cohesion_p[called & (log_ratio == log_ratio[called].min())].max() <= settings.cohesion_p
+    ):
+        called = np.zeros(size, np.bool_)
     kappa, lambda_ = _light_chains(fit)
     return ClassifiedTube(
         tube=fit.tube,

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_flow.plasma_cells.aberrant_cells import TubeFit, clone_gaussians
 from mrd_flow.plasma_cells.archetypes import Archetypes
 from mrd_flow.plasma_cells.classified import ClassifierSettings, Expectation
 from mrd_flow.plasma_cells.clone_templates import CloneTemplate, archetype_templates, diagnostic_template
 from mrd_flow.plasma_cells.cohesion import CloneDraws, OperatingPoint, clone_draws
 from mrd_flow.plasma_cells.diagnostic_phenotype import TubePhenotype
+from mrd_flow.plasma_cells.tube_fit import TubeFit, clone_gaussians
 from mrd_flow.reference.gaussian_mixture import Gaussians
 
 __all__ = ["estimated_events", "found_expectation", "looked_for_expectations"]

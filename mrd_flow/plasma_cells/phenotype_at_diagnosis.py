@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrd_flow.panel.template import Logicle
-from mrd_flow.plasma_cells.aberrant_cells import start_fit
 from mrd_flow.plasma_cells.classified import ClassifiedSample, ClassifiedTube, PlasmaCellTable
 from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype, TubePhenotype
 from mrd_flow.plasma_cells.phenotype_words import antigen_words
+from mrd_flow.plasma_cells.tube_fit import start_fit
 from mrd_flow.reference.gaussian_mixture import moments
 from mrd_flow.reference.normal_reference import NormalReference
 from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS, feature_names, features
