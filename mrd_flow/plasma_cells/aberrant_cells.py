@@ -15,7 +15,8 @@ from mrd_flow.plasma_cells.clone_templates import (
 )
 from mrd_flow.plasma_cells.diagnostic_phenotype import TubePhenotype
 from mrd_flow.plasma_cells.joint_fit import joined
-from mrd_flow.plasma_cells.tube_fit import TubeFit
+from mrd_flow.plasma_cells.tube_fit import TubeFit, with_reference
+from mrd_flow.reference.adaptation import log_prior, unadapted
 
 __all__ = ["find_clones"]
 
@@ -25,6 +26,7 @@ Key = tuple[tuple[str, str], ...]
 _DIAGNOSIS: Key = (("diagnosis", ""),)
 _FITTED_VARIANTS = 3  # of each tube's templates, the most promising are fitted
 _ARCHETYPE_SHARE = 0.05  # prior that a clone differs from the one known from diagnosis
+_STRAINED = -80.0  # log prior of the adapted reference; marrows without a large clone stay above
 _POLYCLONAL = 0.3  # of a clone's evidence: as much for the other light chain, and the cells are of both
 _TUBE_DRIFT = 0.015  # standard deviation of a marker of one clone between two tubes
 
@@ -55,15 +57,26 @@ def find_clones(
     """
     for number in range(most_clones):
         needed = least_evidence if number == 0 else further_evidence
-        found = _next_clones(fits, archetypes, diagnosis, needed)
+        starts = tuple(_unstrained(f) for f in fits)
+        found = _next_clones(starts, archetypes, diagnosis, needed)
         if found is None:
             break
-        tried = tuple(joined(f, c) for f, c in zip(fits, found, strict=True))
+        tried = tuple(joined(f, c, start=s) for f, c, s in zip(fits, found, starts, strict=True))
         evidence = sum(t.clones[-1].evidence for t, c in zip(tried, found, strict=True) if c is not None)
         if evidence < needed:
             break
         fits = tried
     return fits
+
+
+def _unstrained(fit: TubeFit) -> TubeFit:
+    """The tube as it is, or where its cells pulled the reference far, beside the reference as learned.
+
+    A clone that is large beside the normal cells is explained by them otherwise, and not found.
+    """
+    if fit.clones or not len(fit.cells) or log_prior(fit.adapted) > _STRAINED:
+        return fit
+    return with_reference(fit, unadapted(fit.adapted.reference))
 
 
 def _next_clones(

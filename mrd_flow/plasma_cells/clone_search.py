@@ -137,15 +137,36 @@ def moved(clone: Clone, cells: Floats, share: Floats) -> Clone:
 def cost(clone: Clone, size: int) -> float:
     """What a clone in a table of ``size`` cells pays for its freedom.
 
-    The distance from its template, and the width of what was left open: the integral over
-    the mean by its Gaussian form, that over the covariance left out (it is held near the
-    template's); the prior of the template included.
+    The distance of its mean from the template and the width of what was left open (the
+    integral over the mean by its Gaussian form), the same for its covariance, and the
+    prior of the template.
     """
     template = clone.template
     cells = clone.weight * size
     distance = ((clone.mean - template.mean) / template.mean_spread) ** 2
     freedom = np.log1p(cells * template.mean_spread**2 / np.diagonal(clone.covariance))
-    return float(0.5 * distance.sum() + 0.5 * freedom.sum() - np.log(template.prior))
+    of_mean = 0.5 * float(distance.sum() + freedom.sum())
+    return of_mean + _covariance_cost(clone, cells) - float(np.log(template.prior))
+
+
+def _covariance_cost(clone: Clone, cells: float) -> float:
+    """Log likelihood at the fitted covariance less that averaged over the template's inverse Wishart prior.
+
+    Both follow from the number of cells and the two covariances alone, since the fitted
+    one is the mean of the template's and the cells' own, each by its number of cells.
+    """
+    from math import lgamma
+
+    known, features = clone.template.covariance_cells, len(clone.mean)
+    both = known + cells
+    fitted = float(np.linalg.slogdet(clone.covariance)[1])
+    expected = float(np.linalg.slogdet(clone.template.covariance)[1])
+    misfit = known * float(np.trace(np.linalg.solve(clone.covariance, clone.template.covariance)))
+    at_fit = -0.5 * (cells * (features * np.log(2.0) + fitted) + both * features - misfit)
+    gammas = sum(lgamma((both - i) / 2) - lgamma((known - i) / 2) for i in range(features))
+    averaged = 0.5 * known * (features * np.log(known) + expected)
+    averaged -= 0.5 * both * (features * np.log(both) + fitted)
+    return float(at_fit - gammas - averaged)
 
 
 def _gain(log_ratio: Floats, weight: float) -> float:

@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 
 _DRIFT = 0.03  # standard deviation of a clone's antigen between two time points, after adaptation
 _SCATTER_DRIFT = 0.05  # the same for ln scatter
-_ARCHETYPE_CELLS = 60.0  # cells that the template's spread counts for
-_DIAGNOSTIC_CELLS = 200.0
+_ARCHETYPE_CELLS = 200.0  # cells that the template's spread counts for
+_DIAGNOSTIC_CELLS = 500.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

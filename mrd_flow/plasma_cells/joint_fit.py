@@ -21,7 +21,7 @@ _SETTLED = 5e-3  # relative change of a clone's cells
 _TINY = 1e-9
 
 
-def joined(fit: TubeFit, clone: Clone | None) -> TubeFit:
+def joined(fit: TubeFit, clone: Clone | None, *, start: TubeFit | None = None) -> TubeFit:
     """Fit one more clone together with the normal cells and the clones before it.
 
     Parameters
@@ -30,6 +30,8 @@ def joined(fit: TubeFit, clone: Clone | None) -> TubeFit:
         The tube so far.
     clone
         The new clone as it was fitted with everything else fixed; None changes nothing.
+    start
+        The tube as it was when the clone was fitted (default: ``fit``).
 
     Returns
     -------
@@ -39,8 +41,9 @@ def joined(fit: TubeFit, clone: Clone | None) -> TubeFit:
     """
     if clone is None:
         return fit
-    before = tuple(replace(c, weight=c.weight * (1 - clone.weight)) for c in fit.clones)
-    joint = resettled(fit, (*before, clone))
+    start = start or fit
+    before = tuple(replace(c, weight=c.weight * (1 - clone.weight)) for c in start.clones)
+    joint = resettled(start, (*before, clone))
     large = joint.clone_weight >= _LARGE
     if large:
         reference = fit.adapted.reference
