@@ -1,6 +1,6 @@
 """Plasma cells against their normal reference: clones looked for, fitted, shared between tubes."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from mrd_flow.plasma_cells.joint_fit import joined
 from mrd_flow.plasma_cells.tube_fit import TubeFit, with_reference
 from mrd_flow.reference.adaptation import log_prior, unadapted
 
-__all__ = ["find_clones"]
+__all__ = ["NeededEvidence", "find_clones"]
 
 Floats = NDArray[np.float64]
 Key = tuple[tuple[str, str], ...]
@@ -27,8 +27,22 @@ _DIAGNOSIS: Key = (("diagnosis", ""),)
 _FITTED_VARIANTS = 3  # of each tube's templates, the most promising are fitted
 _ARCHETYPE_SHARE = 0.05  # prior that a clone differs from the one known from diagnosis
 _STRAINED = -80.0  # log prior of the adapted reference; marrows without a large clone stay above
+_JOINT_GAIN = 6.0  # evidence that fitting normal cells anew may add
 _POLYCLONAL = 0.3  # of a clone's evidence: as much for the other light chain, and the cells are of both
 _TUBE_DRIFT = 0.015  # standard deviation of a marker of one clone between two tubes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeededEvidence:
+    """Log evidence ratio, summed over tubes, that a clone needs.
+
+    ``archetype`` of a clone found without knowing it, ``diagnosis`` of the one known from
+    diagnosis, ``further`` of each clone beside the first.
+    """
+
+    archetype: float
+    diagnosis: float
+    further: float
 
 
 def find_clones(
@@ -36,8 +50,7 @@ def find_clones(
     archetypes: Archetypes,
     diagnosis: dict[int, TubePhenotype],
     *,
-    least_evidence: float,
-    further_evidence: float,
+    needed: NeededEvidence,
     most_clones: int,
 ) -> tuple[TubeFit, ...]:
     """Add clones to the tubes of a sample, one after another, while the tubes' joint evidence suffices.
@@ -47,26 +60,42 @@ def find_clones(
     fits
         Tubes as `start_fit` gives them.
     archetypes, diagnosis
-        What is looked for: archetypes, and by tube the clone known from diagnosis.
-    least_evidence
-        Log evidence ratio, summed over tubes, that a clone needs.
-    further_evidence
-        What each clone beside the first needs.
+        What is looked for: archetypes, and by tube the clone known from diagnosis. The
+        known one is looked for first, what differs from it after.
+    needed
+        Evidence below which nothing is added.
     most_clones
         Where the search ends.
     """
-    for number in range(most_clones):
-        needed = least_evidence if number == 0 else further_evidence
-        starts = tuple(_unstrained(f) for f in fits)
-        found = _next_clones(starts, archetypes, diagnosis, needed)
-        if found is None:
+    wanted: list[tuple[dict[int, TubePhenotype], bool]] = [(diagnosis, True)] if diagnosis else []
+    wanted += [({}, False)] * most_clones
+    for known, of_diagnosis in wanted:
+        if len(max((f.clones for f in fits), key=len, default=())) >= most_clones:
             break
-        tried = tuple(joined(f, c, start=s) for f, c, s in zip(fits, found, starts, strict=True))
-        evidence = sum(t.clones[-1].evidence for t, c in zip(tried, found, strict=True) if c is not None)
-        if evidence < needed:
+        least = needed.diagnosis if of_diagnosis else needed.archetype
+        if any(f.clones for f in fits):
+            least = needed.further
+        elif diagnosis and not of_diagnosis:
+            least -= float(np.log(_ARCHETYPE_SHARE))
+        found = _with_next_clone(fits, archetypes, known, least)
+        if found is not None:
+            fits = found
+        elif not of_diagnosis:
             break
-        fits = tried
     return fits
+
+
+def _with_next_clone(
+    fits: tuple[TubeFit, ...], archetypes: Archetypes, known: dict[int, TubePhenotype], least: float
+) -> tuple[TubeFit, ...] | None:
+    """The tubes with one more clone, or None where its evidence does not suffice."""
+    starts = tuple(_unstrained(f) for f in fits)
+    found = _next_clones(starts, archetypes, known, least - _JOINT_GAIN)
+    if found is None:
+        return None
+    tried = tuple(joined(f, c, start=s) for f, c, s in zip(fits, found, starts, strict=True))
+    evidence = sum(t.clones[-1].evidence for t, c in zip(tried, found, strict=True) if c is not None)
+    return tried if evidence >= least else None
 
 
 def _unstrained(fit: TubeFit) -> TubeFit:
@@ -93,8 +122,6 @@ def _next_clones(
         return None
     evidence = [sum(o[k].evidence for o in offered if k in o) for k in keys]
     at = int(np.argmax(evidence))
-    if _DIAGNOSIS in keys and evidence[keys.index(_DIAGNOSIS)] >= least_evidence:
-        at = keys.index(_DIAGNOSIS)  # what is known is looked for first, what differs from it after
     if evidence[at] < least_evidence:
         return None
     best = keys[at]
@@ -108,18 +135,16 @@ def _best_by_phenotype(
     """The best-fitting clone of one tube for each phenotype on the shared markers."""
     if len(fit.cells) < 2:
         return {}
-    templates = archetype_templates(archetypes, fit.adapted)
-    if diagnosis is not None:
-        templates = tuple(replace(t, prior=t.prior * _ARCHETYPE_SHARE) for t in templates)
-        known = replace(diagnostic_template(diagnosis, fit.adapted), prior=1 - _ARCHETYPE_SHARE)
-        templates = (known, *templates)
     known_density = fit.log_known
-    promise = screen(fit.cells, known_density, templates)
+    if diagnosis is not None:
+        templates: tuple[CloneTemplate, ...] = (diagnostic_template(diagnosis, fit.adapted),)
+        fitted = {0}
+    else:
+        templates = archetype_templates(archetypes, fit.adapted)
+        promise = screen(fit.cells, known_density, templates)
+        fitted = set(np.argsort(-promise, kind="stable")[:_FITTED_VARIANTS].tolist())
     keys = [_key(t, shared) for t in templates]
     best: dict[Key, Clone] = {}
-    fitted = set(np.argsort(-promise, kind="stable")[:_FITTED_VARIANTS].tolist())
-    if diagnosis is not None:
-        fitted.add(0)
     for i in sorted(fitted):
         clone = _against_other_chain(fit, fit_clone(fit.cells, known_density, templates[i]), known_density)
         if keys[i] not in best or clone.evidence > best[keys[i]].evidence:

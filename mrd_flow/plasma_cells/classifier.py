@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrd_flow.panel.template import Logicle
-from mrd_flow.plasma_cells.aberrant_cells import find_clones
+from mrd_flow.plasma_cells.aberrant_cells import NeededEvidence, find_clones
 from mrd_flow.plasma_cells.archetypes import Archetypes
 from mrd_flow.plasma_cells.classified import (
     ClassifiedSample,
@@ -84,8 +84,11 @@ def classify_plasma_cells(
         fits,
         archetypes,
         known,
-        least_evidence=settings.least_evidence,
-        further_evidence=settings.further_evidence,
+        needed=NeededEvidence(
+            archetype=settings.least_evidence,
+            diagnosis=settings.known_evidence,
+            further=settings.further_evidence,
+        ),
         most_clones=settings.most_clones,
     )
     tubes = tuple(_classified(f, settings) for f in fits)

@@ -14,8 +14,9 @@ __all__ = ["CloneTemplate", "archetype_templates", "diagnostic_template", "other
 
 Floats = NDArray[np.float64]
 
-_DRIFT = 0.03  # standard deviation of a clone's antigen between two time points, after adaptation
-_SCATTER_DRIFT = 0.05  # the same for ln scatter
+_DRIFT = 0.015  # standard deviation of a clone's antigen between two time points, after adaptation
+_SCATTER_DRIFT = 0.03  # the same for ln scatter
+_ROUNDNESS_DRIFT = 0.01  # of the ratio of height to area
 _ARCHETYPE_CELLS = 200.0  # cells that the template's spread counts for
 _DIAGNOSTIC_CELLS = 500.0
 
@@ -76,7 +77,7 @@ def diagnostic_template(phenotype: TubePhenotype, adapted: AdaptedReference) -> 
         levels=(),
         mean=mean + adapted.shift_at(mean),
         covariance=np.array(phenotype.covariance),
-        mean_spread=np.where([n in SCATTER_FEATURES for n in names], _SCATTER_DRIFT, _DRIFT),
+        mean_spread=_spreads(names, _DRIFT, _SCATTER_DRIFT),
         covariance_cells=min(_DIAGNOSTIC_CELLS, float(phenotype.cells)),
         prior=1.0,
     )
@@ -103,12 +104,13 @@ def _archetype_template(
     mean, cell_spread = np.empty(len(names)), np.empty(len(names))
     for f, feature in enumerate(names):
         level = levels.get(feature)
-        if level == "bright":
-            channels = np.array(archetypes.position_channels[feature])
-            mean[f] = float(marker_position(channels, archetypes.top_channels))
-            cell_spread[f] = archetypes.bright_cell_spread
-        else:
+        if level is None or level == "low" or level == "high":
             mean[f], cell_spread[f] = adapted.level(feature, int(level == "high"))
+        else:
+            positions = archetypes.position_channels
+            channels = np.array(getattr(positions, level)[feature])
+            mean[f] = float(marker_position(channels, positions.top_channels))
+            cell_spread[f] = archetypes.cell_spread[level]
     return CloneTemplate(
         name=name,
         origin="archetype",
@@ -116,12 +118,16 @@ def _archetype_template(
         levels=tuple(levels.items()),
         mean=mean,
         covariance=_correlation(adapted) * np.outer(cell_spread, cell_spread),
-        mean_spread=np.where(
-            [n in SCATTER_FEATURES for n in names], archetypes.scatter_spread, archetypes.patient_spread
-        ),
+        mean_spread=_spreads(names, archetypes.patient_spread, archetypes.scatter_spread),
         covariance_cells=_ARCHETYPE_CELLS,
         prior=share,
     )
+
+
+def _spreads(names: tuple[str, ...], of_markers: float, of_scatter: float) -> Floats:
+    """Spread of each feature's mean; roundness is the instrument's, not the clone's."""
+    spread = dict.fromkeys(SCATTER_FEATURES, of_scatter) | {SCATTER_FEATURES[1]: _ROUNDNESS_DRIFT}
+    return np.array([spread.get(n, of_markers) for n in names])
 
 
 def _correlation(adapted: AdaptedReference) -> Floats:
