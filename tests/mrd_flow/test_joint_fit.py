@@ -119,7 +119,7 @@ def test_a_large_clone_does_not_take_the_reference_along(reference):
     assert np.exp(joint.adapted.log_weights[:2]) == pytest.approx([0.8, 0.2], abs=0.02)
     assert np.abs(joint.adapted.shifts).max() < 0.01
     assert (joint.posterior[2_000:] > 0.5).mean() > 0.85
-    assert (joint.posterior[:1_600] < 0.01).all()
+    assert (joint.posterior[:1_600] > 0.5).mean() < 0.001
 
 
 def test_no_clone_has_no_evidence(reference):
