@@ -87,18 +87,18 @@ def _own_chain(called: ClassifiedTube, light_chain: str) -> Mask:
 
 def _core(cells: Floats) -> Floats:
     """Cells within the middle of a Gaussian, those far out left out and the rest looked at again."""
-    from scipy.stats import chi2
+    from scipy.special import chdtri
 
     features = cells.shape[1]
     spread = np.quantile(cells, [0.16, 0.5, 0.84], axis=0) if len(cells) else np.zeros((3, features))
     distance = ((cells - spread[1]) / np.maximum((spread[2] - spread[0]) / 2, 1e-6)) ** 2
-    inside = distance.sum(axis=1) <= chi2.ppf(_CORE, features)
+    inside = distance.sum(axis=1) <= chdtri(features, 1 - _CORE)
     for _ in range(_CORE_ROUNDS):
         if inside.sum() < _CELLS_PER_FEATURE * features:
             break
         centred = cells - cells[inside].mean(axis=0)
         precision = np.linalg.inv(_covariance(cells[inside]))
-        inside = np.einsum("ia,ab,ib->i", centred, precision, centred) <= chi2.ppf(_CORE, features)
+        inside = np.einsum("ia,ab,ib->i", centred, precision, centred) <= chdtri(features, 1 - _CORE)
     return np.asarray(cells[inside], np.float64)
 
 
