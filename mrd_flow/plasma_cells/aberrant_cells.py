@@ -89,13 +89,16 @@ def _with_next_clone(
     fits: tuple[TubeFit, ...], archetypes: Archetypes, known: dict[int, TubePhenotype], least: float
 ) -> tuple[TubeFit, ...] | None:
     """The tubes with one more clone, or None where its evidence does not suffice."""
-    starts = tuple(_unstrained(f) for f in fits)
-    found = _next_clones(starts, archetypes, known, least - _JOINT_GAIN)
-    if found is None:
-        return None
-    tried = tuple(joined(f, c, start=s) for f, c, s in zip(fits, found, starts, strict=True))
-    evidence = sum(t.clones[-1].evidence for t, c in zip(tried, found, strict=True) if c is not None)
-    return tried if evidence >= least else None
+    rested = tuple(_unstrained(f) for f in fits)
+    for starts in (rested, fits) if any(r is not f for r, f in zip(rested, fits, strict=True)) else (fits,):
+        found = _next_clones(starts, archetypes, known, least - _JOINT_GAIN)
+        if found is None:
+            continue
+        tried = tuple(joined(f, c, start=s) for f, c, s in zip(fits, found, starts, strict=True))
+        evidence = sum(t.clones[-1].evidence for t, c in zip(tried, found, strict=True) if c is not None)
+        if evidence >= least:
+            return tried
+    return None
 
 
 def _unstrained(fit: TubeFit) -> TubeFit:

@@ -45,7 +45,7 @@ def joined(fit: TubeFit, clone: Clone | None, *, start: TubeFit | None = None) -
     before = tuple(replace(c, weight=c.weight * (1 - clone.weight)) for c in start.clones)
     joint = resettled(start, (*before, clone))
     large = joint.clone_weight >= _LARGE
-    if large:
+    if large or start is not fit:
         reference = fit.adapted.reference
         joint = with_reference(joint, adapt(reference, fit.cells, normal_share=1 - joint.posterior))
     for _ in range(_ROUNDS):
