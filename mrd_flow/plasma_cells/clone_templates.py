@@ -13,6 +13,7 @@ from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS, SCATTER_FEATUR
 __all__ = ["CloneTemplate", "archetype_templates", "diagnostic_template", "other_light_chain"]
 
 Floats = NDArray[np.float64]
+_Place = tuple[float, float]
 
 _DRIFT = 0.015  # standard deviation of a clone's antigen between two time points, after adaptation
 _SCATTER_DRIFT = 0.03  # the same for ln scatter
@@ -48,13 +49,15 @@ def archetype_templates(archetypes: Archetypes, adapted: AdaptedReference) -> tu
     Variants that this tube cannot tell apart are one template, with the sum of their shares.
     """
     names = adapted.reference.features
+    places = {f: (adapted.level(f, 0), adapted.level(f, 1)) for f in names}
+    correlation = _correlation(adapted)
     made: dict[tuple[tuple[str, Level], ...], CloneTemplate] = {}
     for archetype in archetypes.archetypes:
         variants = archetype.variants(names)
         for levels in variants:
             key = tuple(sorted(levels.items()))
             share = archetype.share / len(variants) + (made[key].prior if key in made else 0.0)
-            made[key] = _archetype_template(archetype.name, levels, share, archetypes, adapted)
+            made[key] = _archetype_template(archetype.name, levels, share, archetypes, places, correlation)
     return tuple(made.values())
 
 
@@ -98,14 +101,20 @@ def other_light_chain(template: CloneTemplate, adapted: AdaptedReference) -> Clo
 
 
 def _archetype_template(
-    name: str, levels: dict[str, Level], share: float, archetypes: Archetypes, adapted: AdaptedReference
+    name: str,
+    levels: dict[str, Level],
+    share: float,
+    archetypes: Archetypes,
+    places: dict[str, tuple[_Place, _Place]],
+    correlation: Floats,
 ) -> CloneTemplate:
-    names = adapted.reference.features
+    """One variant; ``places`` has position and spread of the low and the high level of every feature."""
+    names = tuple(places)
     mean, cell_spread = np.empty(len(names)), np.empty(len(names))
     for f, feature in enumerate(names):
         level = levels.get(feature)
         if level is None or level == "low" or level == "high":
-            mean[f], cell_spread[f] = adapted.level(feature, int(level == "high"))
+            mean[f], cell_spread[f] = places[feature][int(level == "high")]
         else:
             positions = archetypes.position_channels
             channels = np.array(getattr(positions, level)[feature])
@@ -117,7 +126,7 @@ def _archetype_template(
         light_chain=next((c for c in LIGHT_CHAINS if levels.get(c) == "high"), ""),
         levels=tuple(levels.items()),
         mean=mean,
-        covariance=_correlation(adapted) * np.outer(cell_spread, cell_spread),
+        covariance=correlation * np.outer(cell_spread, cell_spread),
         mean_spread=_spreads(names, archetypes.patient_spread, archetypes.scatter_spread),
         covariance_cells=_ARCHETYPE_CELLS,
         prior=share,

@@ -223,6 +223,7 @@ def settled_weights(
     """
     from mrd_flow.reference.mixture_kernels import component_counts
 
+    prior = _WeightPrior.of(reference)
     normal = len(densities)
     others = np.empty((0, densities.shape[1])) if beside is None else beside
     other_weights = np.zeros(0) if beside_weights is None else beside_weights
@@ -234,7 +235,7 @@ def settled_weights(
         weights = np.concatenate([np.exp(log_weights) * (1 - other_weights.sum()), other_weights])
         component_counts(relative, weights, share, counts)
         before = np.log(np.maximum(weights, _SMALLEST_WEIGHT))
-        log_weights = _log_weights(reference, counts[:normal])
+        log_weights = prior.log_weights(counts[:normal])
         other_weights = np.maximum(counts[normal:], _FEWEST_CELLS) / total
         other_weights *= min(1.0, (1 - _SMALLEST_WEIGHT) / max(other_weights.sum(), _SMALLEST_WEIGHT))
         after = np.concatenate([log_weights + np.log1p(-other_weights.sum()), np.log(other_weights)])
@@ -247,24 +248,43 @@ def log_prior(adapted: AdaptedReference) -> float:
     """Log density, but for a constant, of a sample's shifts and weights between marrows."""
     reference = adapted.reference
     shifts = ((adapted.shifts / _shift_spread(reference)) ** 2).sum()
-    sorts, group = np.unique(np.array(reference.sorts), return_inverse=True)
-    weights, own = np.array(reference.weights), np.exp(adapted.log_weights)
-    of_sort, expected = (np.bincount(group, w, len(sorts)) for w in (own, weights / weights.sum()))
-    sort_off = np.log(of_sort / expected) / np.array(reference.sort_spread)
-    within = np.log(own / of_sort[group]) - np.log(weights / weights.sum() / expected[group])
-    within_off = within / np.array(reference.weight_spread)
-    return -0.5 * float(shifts + (sort_off**2).sum() + (within_off**2).sum())
+    prior, own = _WeightPrior.of(reference), np.exp(adapted.log_weights)
+    of_sort = np.bincount(prior.group, own, len(prior.one))
+    within = np.log(own / of_sort[prior.group] / (prior.weights / prior.sort_weights[prior.group]))
+    sort_off = np.log(of_sort / prior.sort_weights * prior.weights.sum()) / prior.sort_spread
+    return -0.5 * float(shifts + (sort_off**2).sum() + ((within / prior.spread) ** 2).sum())
 
 
-def _log_weights(reference: NormalReference, counts: Floats) -> Floats:
-    """Weights of the sorts, times those of the components within each sort."""
-    sorts, group = np.unique(np.array(reference.sorts), return_inverse=True)
-    weights, spread = np.array(reference.weights), np.array(reference.weight_spread)
-    of_sort = np.bincount(group, counts, len(sorts)).astype(np.float64)
-    expected = np.bincount(group, weights, len(sorts)).astype(np.float64)
-    one = np.zeros(len(sorts), np.int64)
-    sort_weights = map_log_weights(of_sort, expected, np.array(reference.sort_spread), one)
-    return np.asarray(sort_weights[group] + map_log_weights(counts, weights, spread, group), np.float64)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WeightPrior:
+    """What marrows without disease say of weights, as arrays: those of sorts, and within sorts."""
+
+    group: NDArray[np.int64]
+    one: NDArray[np.int64]
+    weights: Floats
+    spread: Floats
+    sort_weights: Floats
+    sort_spread: Floats
+
+    @classmethod
+    def of(cls, reference: NormalReference) -> "_WeightPrior":
+        sorts, group = np.unique(np.array(reference.sorts), return_inverse=True)
+        weights = np.array(reference.weights)
+        return cls(
+            group=group,
+            one=np.zeros(len(sorts), np.int64),
+            weights=weights,
+            spread=np.array(reference.weight_spread),
+            sort_weights=np.bincount(group, weights, len(sorts)).astype(np.float64),
+            sort_spread=np.array(reference.sort_spread),
+        )
+
+    def log_weights(self, counts: Floats) -> Floats:
+        """Most probable weights of the sorts, times those of the components within each sort."""
+        of_sort = np.bincount(self.group, counts, len(self.one)).astype(np.float64)
+        sorts = map_log_weights(of_sort, self.sort_weights, self.sort_spread, self.one)
+        within = map_log_weights(counts, self.weights, self.spread, self.group)
+        return np.asarray(sorts[self.group] + within, np.float64)
 
 
 def _shift_spread(reference: NormalReference) -> Floats:
