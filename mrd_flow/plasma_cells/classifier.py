@@ -33,6 +33,7 @@ from mrd_flow.plasma_cells.tube_fit import TubeFit, clone_gaussians, start_fit
 from mrd_flow.reference.gaussian_mixture import Gaussians, log_densities, log_sum
 from mrd_flow.reference.normal_reference import TAIL, NormalReference
 from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS, feature_names, features
+from mrd_flow.reference.residual_spillover import corrected
 
 __all__ = ["classify_plasma_cells"]
 
@@ -143,7 +144,8 @@ def _started(
     reference = references.get(table.tube)
     if reference is None or reference.features != feature_names(table.dimensions):
         raise ValueError("every table needs a reference of normal plasma cells with the same markers")
-    return start_fit(table.tube, features(table.cells, table.dimensions, scales), reference)
+    cells = corrected(features(table.cells, table.dimensions, scales), reference)
+    return start_fit(table.tube, cells, reference)
 
 
 def _classified(fit: TubeFit, settings: ClassifierSettings) -> ClassifiedTube:

@@ -13,6 +13,7 @@ from mrd_flow.plasma_cells.tube_fit import start_fit
 from mrd_flow.reference.gaussian_mixture import moments
 from mrd_flow.reference.normal_reference import NormalReference
 from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS, feature_names, features
+from mrd_flow.reference.residual_spillover import corrected
 
 __all__ = ["diagnostic_phenotype"]
 
@@ -54,11 +55,12 @@ def diagnostic_phenotype(
     """
     tubes = []
     for table, called in zip(tables, sample.tubes, strict=True):
-        cells = features(table.cells, table.dimensions, scales)
+        reference = references[table.tube]
+        cells = corrected(features(table.cells, table.dimensions, scales), reference)
         own = _core(cells[called.aberrant & _own_chain(called, sample.light_chain)])
         if len(own) < _CELLS_PER_FEATURE * cells.shape[1]:
             continue
-        fit = start_fit(table.tube, cells, references[table.tube], normal_share=1 - called.posterior)
+        fit = start_fit(table.tube, cells, reference, normal_share=1 - called.posterior)
         mean = own.mean(axis=0)
         # The reference's coordinates: what the sample's normal cells were moved by is taken back.
         mean_in_reference = mean - fit.adapted.shift_at(mean)
