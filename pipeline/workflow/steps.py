@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputRefused, UsageError
+from pipeline.errors import DamagedFile, InputRefused, UsageError
 from pipeline.model import (
     Assay,
     Finding,
@@ -230,10 +230,11 @@ def _inspect_ngs(sample: Sample) -> None:
 
 
 def _inspect_flow(sample: Sample) -> None:
-    from mrd_flow.fcs.data_sets import check_file
+    from mrd_flow.fcs.data_sets import read_data_sets
 
     for path in sample.files:
-        check_file(path)
+        if not any(data_set.events for data_set in read_data_sets(path)):
+            raise DamagedFile("the file holds no events", path=path)
 
 
 def _run_ngs(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:
