@@ -3,6 +3,7 @@
 import typer
 
 from cfdna.cli.fraction import fraction
+from cfdna.cli.samples import fragments, identity
 from cfdna.cli.tracking import track
 
 __all__ = ["app"]
@@ -18,5 +19,5 @@ def _cfdna() -> None:
     pass
 
 
-for command in (track, fraction):
+for command in (track, fraction, fragments, identity):
     app.command()(command)
