@@ -52,7 +52,7 @@ def karyotype(rng):
 
 def test_arms_are_called_at_a_purity_of_forty_per_cent(rng):
     true_positive = false_positive = false_negative = 0
-    for _ in range(20):
+    for _ in range(12):
         copies = karyotype(rng)
         counts, normals, names = panel(rng, copies, 0.4)
         for call in call_arms(counts, normals, names).arms:
@@ -66,7 +66,7 @@ def test_arms_are_called_at_a_purity_of_forty_per_cent(rng):
 
 
 def test_normals_have_no_arm_gained_or_lost(rng):
-    for _ in range(10):
+    for _ in range(5):
         counts, normals, names = panel(rng, {}, 0.0)
         found = call_arms(counts, normals, names)
         assert {a.state for a in found.arms} == {"neutral"}
@@ -165,8 +165,8 @@ def test_partners_with_five_fragments_are_found(rng):
 
 
 def test_normals_show_no_partner(rng):
-    for _ in range(20):
-        junctions = find_junctions(chimaeras(rng, 2000), BAITS, PARTNERS, RULES)
+    for _ in range(5):
+        junctions = find_junctions(chimaeras(rng, 1000), BAITS, PARTNERS, RULES)
         assert call_partners(junctions, PARTNERS, RULES) == ()
 
 
