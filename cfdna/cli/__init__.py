@@ -3,6 +3,7 @@
 import typer
 
 from cfdna.cli.fraction import fraction
+from cfdna.cli.profile import normals, profile
 from cfdna.cli.samples import fragments, identity
 from cfdna.cli.tracking import track
 
@@ -19,5 +20,5 @@ def _cfdna() -> None:
     pass
 
 
-for command in (track, fraction, fragments, identity):
+for command in (track, profile, normals, fraction, fragments, identity):
     app.command()(command)
