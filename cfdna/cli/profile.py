@@ -41,9 +41,8 @@ def profile(
         altered = [
             f"{a.arm} {a.state}" for a in found.arms.arms if a.state not in ("neutral", "not_evaluable")
         ]
-        say(
-            f"arms: {', '.join(altered) or 'none altered'}; purity {found.arms.purity:.2f}; {found.arms.reason}"
-        )
+        purity = f"purity {found.arms.purity:.2f}; {found.arms.reason}"
+        say(f"arms: {', '.join(altered) or 'none altered'}; {purity}")
     for call in found.partners:
         say(f"{call.event} IGH::{call.partner}: {call.fragments} fragments, {call.split_fragments} split")
     if not found.partners:
