@@ -334,10 +334,10 @@ def _inspect_chip(sample: Sample) -> None:
 
 
 def _chip_files(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:  # noqa: ARG001
-    from chip.rules.rule_set import rule_set_file
+    from chip.rules.rule_set import rule_set_files
 
     named = (settings.population, settings.reference, settings.genes, settings.targets, settings.background)
-    return (rule_set_file(settings.rules), *(Path(name) for name in named if name))
+    return (*rule_set_files(settings.rules), *(Path(name) for name in named if name))
 
 
 def _unverified_chip(samples: Sequence[Sample], settings: Any) -> tuple[str, ...]:  # noqa: ARG001
