@@ -195,7 +195,7 @@ def windows_by_gene(rule_set: RuleSet) -> dict[str, list[tuple[int, int]]]:
 
 
 def rule_set_files(name_or_path: str | Path) -> tuple[Path, ...]:
-    """Every table that may say something of a change where a set decides: its own, those beside it, all shipped.
+    """Every table that may say something where a set decides: its own, those beside it, all that ship.
 
     Raises
     ------
