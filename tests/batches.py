@@ -6,6 +6,11 @@ from typing import Any
 
 from pipeline.workflow.run import RunSummary, run_batch
 
+HEADER = (
+    "patient_id,timepoint,collected_on,material,assay,file_1,file_2,run_id,cells,dna_ng,spike_ins,panel,sex\n"
+)
+"""Columns of a sample sheet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallBatch:

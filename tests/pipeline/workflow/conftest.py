@@ -6,13 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batches import SmallBatch, run
+from batches import HEADER, SmallBatch, run
 from mrd_flow.panel.template import load_panel
 from mrd_flow.simulate import simulate_tube
 
-HEADER = (
-    "patient_id,timepoint,collected_on,material,assay,file_1,file_2,run_id,cells,dna_ng,spike_ins,panel,sex\n"
-)
 CONFIG = """\
 [study]
 id = "T1"

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from batches import HEADER
 from mrd_flow.cytof.panel import load_cytof_panel
 from mrd_flow.cytof.simulate import simulate_run
 from mrd_flow.cytof.simulated_cells import Marrow, after_daratumumab
@@ -12,9 +13,6 @@ from pipeline.formats.records import read_parquet
 from pipeline.model import Finding, PopulationChange, PopulationShare
 from pipeline.workflow.run import run_batch
 
-HEADER = (
-    "patient_id,timepoint,collected_on,material,assay,file_1,file_2,run_id,cells,dna_ng,spike_ins,panel,sex\n"
-)
 CONFIG = '[study]\nid = "T1"\ntimepoints = ["BASE", "DRD1"]\nthresholds = [1e-5]\n'
 VISITS = {"BASE": "2025-01-10", "DRD1": "2025-02-10"}
 
