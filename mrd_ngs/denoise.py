@@ -17,6 +17,7 @@ from mrd_ngs.evidence import Library
 from mrd_ngs.poor_bases import BaseQuality
 from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import calibrate
+from pipeline.detection.tails import gamma_lower
 
 __all__ = ["Folding", "fold_errors", "substitution_rate"]
 
@@ -24,6 +25,7 @@ _BASES = b"ACGT"
 _ROWS_AT_ONCE = 50_000  # bounds the memory of one comparison
 
 
+_FEW = 300  # sequences
 _MOSTLY_POOR = 0.5  # above this share of poor reads in the parent, what good ones are left decides nothing
 
 
@@ -174,12 +176,19 @@ def substitution_rate(library: Library, settings: NgsSettings) -> float:
 
 def _reachable(counts: NDArray[np.float64], expected: NDArray[np.float64], alpha: float) -> NDArray[np.bool_]:
     """Whether a Poisson count of this mean reaches ``counts`` often enough."""
-    from scipy.special import gammainc
-
     tests = max(1, int((expected > 0).sum()))
     # P(X >= c) = P(c, mean), which is defined for weighed counts that are not whole, too
-    reached = np.where(counts > 0, gammainc(np.maximum(counts, 1e-9), expected), 1.0)
+    reached = np.where(counts > 0, _tails(np.maximum(counts, 1e-9), expected), 1.0)
     return np.asarray(reached >= alpha / tests, dtype=np.bool_)
+
+
+def _tails(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P(X >= count); scipy is worth its import for a whole repertoire, not for a clone's neighbours."""
+    if len(counts) <= _FEW:
+        return np.array([gamma_lower(c, m) for c, m in zip(counts.tolist(), expected.tolist(), strict=True)])
+    from scipy.special import gammainc
+
+    return np.asarray(gammainc(counts, expected), dtype=np.float64)
 
 
 def _folded(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mrd_ngs.run_tally import Tally, donor_reads, is_shared
 from mrd_ngs.settings import NgsSettings
 from pipeline.detection import garwood
+from pipeline.detection.tails import gamma_lower
 from pipeline.model import Marker
 
 __all__ = ["HopRate", "estimate_hop_rate", "fixed_hop_rate"]
@@ -79,9 +80,7 @@ def _upper(pairs: Sequence[tuple[int, int]]) -> float:
 
 def _tail(reads: int, mean: float) -> float:
     """P(X >= reads) of a Poisson count."""
-    from scipy.special import gammainc
-
-    return float(gammainc(reads, mean)) if reads else 1.0
+    return gamma_lower(reads, mean) if reads else 1.0
 
 
 def fixed_hop_rate(hop_rate: float, basis: str) -> HopRate:
