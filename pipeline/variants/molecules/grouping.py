@@ -90,6 +90,8 @@ def group_molecules(
     molecules = np.empty(len(pairs), dtype=np.int64)
     nt_low, nt_high = (max(umi_lengths), max(umi_lengths)) if two_parts else umi_lengths
     count = cluster_umis(fragments, settings.umi_edits, nt_low, nt_high, molecules)
+    if settings.umi.kind == "none":
+        molecules, count = _amplicons_apart(molecules, count, settings.most_copies)
     if sum(umi_lengths) >= _TELLING_UMI_NT:
         molecules, count = _joined_across_shifts(fragments, molecules, count)
     order = np.argsort(2 * molecules + fragments[:, STRAND], kind="stable")
@@ -128,6 +130,15 @@ def _joined_across_shifts(fragments: I64, molecules: I64, count: int) -> tuple[I
     number = np.cumsum(np.bincount(lead, minlength=count) > 0) - 1
     renumbered: I64 = number[lead][molecules]
     return renumbered, int(number[-1]) + 1
+
+
+def _amplicons_apart(molecules: I64, count: int, most_copies: int) -> tuple[I64, int]:
+    """Molecules, and how many, once fragments of crowded places are one each: primers set those ends."""
+    crowded = (np.bincount(molecules, minlength=count) > most_copies)[molecules]
+    apart = molecules.copy()
+    apart[crowded] = count + np.arange(int(crowded.sum()))
+    numbers, renumbered = np.unique(apart, return_inverse=True)
+    return renumbered.astype(np.int64), len(numbers)
 
 
 def _no_families() -> Families:
