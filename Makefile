@@ -31,7 +31,7 @@ demo: $(VENV)/.runtime         ## simulate a small trial, analyse it, write its 
 	$(BIN)/nadir demo --out $(DEMO)
 
 test: $(VENV)/.test            ## the test suite (< 5 min on 2 cores)
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-slow: $(VENV)/.test       ## simulations of coverage, false positives, recovery
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
@@ -57,6 +57,7 @@ bench: $(VENV)/.test           ## speed and accuracy beside IgBLAST and FlowKit 
 	$(BIN)/python tests/bench/bench_ngs.py --igblast $(VENV)/peers/sadie_antibody-2.1.1-py3-none-any.whl
 	$(BIN)/python tests/bench/bench_flow.py
 	$(BIN)/python tests/bench/bench_molecules.py
+	$(BIN)/python tests/bench/bench_workflow.py
 
 lock:          ## remake the hash-locked requirement files (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group lock -o requirements.txt

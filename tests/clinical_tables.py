@@ -99,6 +99,7 @@ def write_trial(folder: Path, *, patients: int, visits: int, rng: np.random.Gene
         "patient_id,timepoint,collected_on,material,assay,panel,target_id,value,lod,status",
         (r for n in names if (r := _mrd(n, truth)) is not None),
     )
+    write("lesions", "patient_id,lesion,result", (r for i, n in enumerate(names) for r in _lesions(n, i)))
     return truth
 
 
@@ -144,6 +145,13 @@ def _draw(name: str, truth: Truth, rng: np.random.Generator) -> None:
         for term in ("neutropenia", "neuropathy"):
             if rng.random() < 0.5:
                 truth.events.append((name, phase, term, int(rng.integers(1, 5)), route))
+
+
+def _lesions(name: str, number: int) -> Iterable[Sequence[str]]:
+    """Every fifth patient has the one, every second the other; the last of ten was not assessed."""
+    for lesion, step in (("t(4;14)", 5), ("gain(1q)", 2)):
+        found = "NOT_EVALUABLE" if number % 10 == 9 else "POSITIVE" if number % step == 0 else "NEGATIVE"
+        yield name, lesion, found
 
 
 def _labs(name: str, truth: Truth, visits: int) -> Iterable[Sequence[str]]:

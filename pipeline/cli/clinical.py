@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.clinical_files import say
 from pipeline.cli.clinical_patients import eligibility, fish, stage
+from pipeline.cli.figures import Language, words_of, write_figures
+from pipeline.cli.notes import say
 from pipeline.clinical.interval_kind import IntervalKind
 from pipeline.formats.atomic import write_text
 from pipeline.formats.csv_table import csv_text, number_cell, write_csv
@@ -43,11 +44,11 @@ def respond(
 
     Whatever had to be mended in the table is said on stderr.
     """
-    from pipeline.cli.clinical_files import rule_set
     from pipeline.clinical.confirmation import RESPONSE_COLUMNS, respond
     from pipeline.clinical.laboratory import LAB_COLUMNS, labs_from_table
     from pipeline.clinical.visits import histories
     from pipeline.formats.delimited import read_table
+    from pipeline.workflow.clinical_tables import rule_set
 
     chosen = rule_set(rules)
     table = labs_from_table(read_table(labs, LAB_COLUMNS), path=labs)
@@ -125,7 +126,7 @@ def endpoints(
         typer.Argument(
             metavar="DIR",
             help="Batch, or folder with any of time_to_event, labs or response, baseline, treatment, "
-            "harvest, adverse_events, outcome, imaging, mrd (.csv).",
+            "harvest, adverse_events, outcome, imaging, mrd, lesions, fish (.csv).",
             show_default=False,
         ),
     ],
@@ -144,18 +145,20 @@ def endpoints(
     rules: Annotated[
         str, typer.Option("--rules", metavar="NAME", help="Rule set by which labs.csv is judged.")
     ] = "imwg2016",
+    language: Language = "en",
 ) -> None:
     """One table per endpoint, with intervals; a number that cannot be given has a reason instead.
 
     time_to_event.csv (patient_id,endpoint,time,event,group; event 0 censored, 1 event, 2 competing)
     gives survival.csv: Kaplan-Meier or, with competing events, Aalen-Johansen curves, log-rank test and
-    Cox's model. baseline.csv names the patients of the intention-to-treat set and gives the others. What
-    is left out is said on stderr.
+    Cox's model. baseline.csv names the patients of the intention-to-treat set and gives the others, and
+    DIR/figures. What is left out is said on stderr.
     """
-    from pipeline.cli.clinical_files import named_files, read_trial
     from pipeline.clinical.mrd_endpoints import THRESHOLDS
     from pipeline.clinical.trial_endpoints import endpoint_tables
+    from pipeline.workflow.clinical_tables import named_files, read_trial
 
+    texts = words_of(language)
     files, thresholds = named_files(folder), THRESHOLDS
     if config is not None:
         from pipeline.workflow.config import load_config
@@ -175,6 +178,11 @@ def endpoints(
     for table in tables:
         write_csv(out / f"{table.name}.csv", table.columns, table.rows)
     say(left_out)
+    if trial.patients:
+        from pipeline.report.figures.trial import trial_figures
+
+        threshold = 1e-5 if 1e-5 in thresholds else thresholds[0]
+        write_figures(out / "figures", trial_figures(trial, threshold, texts))
 
 
 def _write_survival(path: Path, out: Path, interval: IntervalKind) -> None:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.clinical_files import rule_set, say
+from pipeline.cli.notes import say
 from pipeline.formats.csv_table import write_csv
+from pipeline.workflow.clinical_tables import rule_set
 
 __all__ = ["eligibility", "fish", "stage"]
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.concordance_simulate import simulate
 from pipeline.cli.concordance_variants import variants
+from pipeline.cli.figures import Language, words_of, write_figures
 from pipeline.errors import InputRefused, Problem, SheetRefused, UsageError
 from pipeline.formats.csv_table import number_cell, write_csv
 from pipeline.formats.named_cells import finite_number
@@ -25,6 +27,7 @@ app = typer.Typer(
 )
 
 app.command()(variants)
+app.command()(simulate)
 
 _PAIRS_MIN = 10
 _COLUMNS = ("method", "parameter", "estimate", "ci_low", "ci_high", "n", "reason")
@@ -67,10 +70,16 @@ def quantitative(
     scale: Annotated[
         str, typer.Option("--scale", help="log10, or linear for reference data that are not fractions.")
     ] = "log10",
+    language: Language = "en",
 ) -> None:
-    """Lines, differences and censored correlation of the values: DIR/quantitative.csv."""
-    from pipeline.concordance.quantitative import quantitative as compare
+    """Lines, differences and censored correlation of the values: DIR/quantitative.csv.
 
+    DIR/figures holds comparison.svg (values, limits and lines) and bland_altman.svg.
+    """
+    from pipeline.concordance.quantitative import quantitative as compare
+    from pipeline.report.figures.values import bland_altman_figure, comparison_figure
+
+    texts = words_of(language)
     if scale not in ("log10", "linear"):
         raise UsageError("--scale is log10 or linear")
     found = _read(pairs, x, y, fractions=scale == "log10")
@@ -83,6 +92,13 @@ def quantitative(
             remedy="add pairs, or use `nadir concordance agreement`",
         )
     _write(out / "quantitative.csv", _COLUMNS, map(_cells, compare(found, scale=scale)))
+    write_figures(
+        out / "figures",
+        {
+            "comparison": lambda: comparison_figure(found, x, y, texts, scale=scale),
+            "bland_altman": lambda: bland_altman_figure(found, x, y, texts, scale=scale),
+        },
+    )
 
 
 @app.command()
@@ -94,15 +110,19 @@ def agreement(
         list[float], typer.Option("--threshold", metavar="C", help="Fraction, such as 1e-5; may be repeated.")
     ],
     out: Out,
+    language: Language = "en",
 ) -> None:
     """Agreement of readings at a threshold: DIR/agreement.csv and its companions.
 
     Beside it agreement_common_depth.csv (each pair at the depth both samples reach),
-    agreement_curve.csv (thresholds 1e-6 to 1e-3) and indeterminate.csv (reasons).
+    agreement_curve.csv (thresholds 1e-6 to 1e-3) and indeterminate.csv (reasons). DIR/figures holds
+    mosaic.svg (the thresholds given, 1e-4, 1e-5 and 1e-6) and curve.svg.
     """
     from pipeline.concordance.agreement import agreement as compare
     from pipeline.concordance.agreement import curve, indeterminate_reasons
+    from pipeline.report.figures.readings import MOSAIC_THRESHOLDS, agreement_curve_figure, mosaic_figure
 
+    texts = words_of(language)
     if not all(0 < c < 1 for c in threshold):
         raise UsageError("--threshold is a fraction between 0 and 1, such as 1e-5")
     found = _read(pairs, x, y, fractions=True)
@@ -113,11 +133,20 @@ def agreement(
     counts = [count for c in thresholds for count in indeterminate_reasons(found, c, (x, y))]
     _write(out / "agreement.csv", columns, map(_agreement_cells, at))
     _write(out / "agreement_common_depth.csv", columns, map(_agreement_cells, common))
-    _write(out / "agreement_curve.csv", columns, map(_agreement_cells, curve(found)))
+    along = curve(found)
+    _write(out / "agreement_curve.csv", columns, map(_agreement_cells, along))
     _write(
         out / "indeterminate.csv",
         ("threshold", "method", "reason", "pairs"),
         ([number_cell(c.threshold), c.method, c.reason, str(c.pairs)] for c in counts),
+    )
+    panels = sorted({*thresholds, *MOSAIC_THRESHOLDS}, reverse=True)
+    write_figures(
+        out / "figures",
+        {
+            "mosaic": lambda: mosaic_figure(found, x, y, panels, texts),
+            "curve": lambda: agreement_curve_figure(along, x, y, texts),
+        },
     )
 
 

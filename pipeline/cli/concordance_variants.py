@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.figures import Language, words_of, write_figures
 from pipeline.errors import UsageError
 from pipeline.formats.csv_table import number_cell, write_csv
 
@@ -47,14 +48,18 @@ def variants(
             "[median of shared variants, from three on; else 1].",
         ),
     ] = None,
+    language: Language = "en",
 ) -> None:
     """Which variants both show, which one lacks although it would have shown them, which say nothing.
 
-    DIR/variants.csv (one row a variant), genes.csv and summary.csv. A variant that one VCF has no
-    record of is uncovered there: `nadir variants call --sites` writes 0/0 records with their depth.
+    DIR/variants.csv (one row a variant), genes.csv, summary.csv and figures/alleles.svg. A variant that
+    one VCF has no record of is uncovered there: `nadir variants call --sites` writes 0/0 records with
+    their depth.
     """
     from pipeline.concordance.variants import VariantRules, compare_variants, expected_ratio, summarise
+    from pipeline.report.figures.alleles import allele_figure
 
+    texts = words_of(language)
     try:
         rules = VariantRules(decision_count=decision_count, ratio=ratio)
     except ValueError as error:
@@ -66,6 +71,10 @@ def variants(
     write_csv(out / "variants.csv", _COLUMNS, map(_cells, rows))
     write_csv(out / "genes.csv", _GENES, _gene_cells(rows))
     write_csv(out / "summary.csv", _SUMMARY, _summary_cells(summary, rows, of_marrow, of_plasma))
+    write_figures(
+        out / "figures",
+        {"alleles": lambda: allele_figure(rows, of_marrow, of_plasma, summary.ratio, texts)},
+    )
     counts = ", ".join(f"{n} {c.replace('_', ' ')}" for c, n in summary.counts.items() if n)
     typer.echo(f"{len(rows)} variants: {counts or 'none'}; tables in {out}; research use only", err=True)
 

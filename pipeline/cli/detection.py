@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.figures import Language, words_of, write_figures
 from pipeline.errors import Problem, SheetRefused, UsageError
 from pipeline.formats.csv_table import number_cell, write_csv
 from pipeline.formats.named_cells import finite_number, named_cells
@@ -62,25 +63,38 @@ def study(
         float, typer.Option("--goal-deviation", help="Departure from the line accepted, in log10 units.")
     ] = 0.2,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap; same seed, same bytes.")] = 1,
+    language: Language = "en",
 ) -> None:
     """Limits of blank, detection and quantification and linearity by CLSI EP17-A2 and EP06.
 
-    The goals are the laboratory's own; their defaults are choices of this project.
+    DIR/figures holds precision.svg, hit_rate.svg and linearity.svg. The goals are the laboratory's
+    own; their defaults are choices of this project.
     """
     import numpy as np
 
     from pipeline.detection.study import run_study
     from pipeline.detection.study_rows import StudyGoals
+    from pipeline.report.figures.assay_limits import hit_rate_figure, linearity_figure, precision_figure
 
+    texts = words_of(language)
     try:
         goals = StudyGoals(
             alpha=alpha, cv=goal_cv, total_error=goal_total_error, deviation_log10=goal_deviation
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    found = run_study(_read(dilutions), goals, rng=np.random.default_rng(seed))
+    results = _read(dilutions)
+    found = run_study(results, goals, rng=np.random.default_rng(seed))
     write_csv(out / "limits.csv", _LIMIT_COLUMNS, map(_limit_cells, found.limits))
     write_csv(out / "levels.csv", _LEVEL_COLUMNS, _level_rows(found))
+    write_figures(
+        out / "figures",
+        {
+            "precision": lambda: precision_figure(results, found, goals, texts),
+            "hit_rate": lambda: hit_rate_figure(found, texts),
+            "linearity": lambda: linearity_figure(results, found, goals, texts),
+        },
+    )
     _show(found.limits)
     typer.echo(f"wrote {out / 'limits.csv'} and {out / 'levels.csv'}", err=True)
 

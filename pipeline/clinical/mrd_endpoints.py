@@ -21,7 +21,16 @@ from pipeline.clinical.trial import RATE_COLUMNS, Cells, EndpointTable, MrdReadi
 from pipeline.detection import Call
 from pipeline.model import WHOLE_CLONE, Material
 
-__all__ = ["THRESHOLDS", "landmark_table", "mrd_category_table", "mrd_rate_table"]
+__all__ = [
+    "THRESHOLDS",
+    "call_of",
+    "complete_from",
+    "endpoint_days",
+    "landmark_table",
+    "mrd_category_table",
+    "mrd_rate_table",
+    "samples_by_place",
+]
 
 THRESHOLDS: tuple[float, ...] = (1e-4, 1e-5, 1e-6)
 _Z = 1.959963984540054
@@ -43,10 +52,10 @@ def mrd_rate_table(trial: Trial, thresholds: Sequence[float] = THRESHOLDS) -> En
     """
     rows: list[Cells] = []
     members = set(trial.enrolled)
-    for place, samples in _samples(trial.mrd).items():
+    for place, samples in samples_by_place(trial.mrd).items():
         own = {p: readings for p, readings in samples.items() if p in members}
         for threshold in thresholds:
-            calls = {p: _call(readings, threshold) for p, readings in own.items()}
+            calls = {p: call_of(readings, threshold) for p, readings in own.items()}
             counts = [sum(c is call for c in calls.values()) for call in _ORDER]
             tail = (str(counts[0]), str(counts[2]), str(len(members) - len(own)))
             reached = {p for p, readings in own.items() if any(r.reaches(threshold) for r in readings)}
@@ -64,7 +73,7 @@ def mrd_rate_table(trial: Trial, thresholds: Sequence[float] = THRESHOLDS) -> En
     return EndpointTable(name="mrd_negative_rates", columns=columns, rows=tuple(rows))
 
 
-def _samples(readings: Iterable[MrdReading]) -> dict[Place, dict[str, list[MrdReading]]]:
+def samples_by_place(readings: Iterable[MrdReading]) -> dict[Place, dict[str, list[MrdReading]]]:
     """Readings by time point, material and method, then by patient; the whole clone's where there is one."""
 
     def place(r: MrdReading) -> Place:
@@ -83,7 +92,7 @@ def _samples(readings: Iterable[MrdReading]) -> dict[Place, dict[str, list[MrdRe
     return found
 
 
-def _call(readings: Sequence[MrdReading], threshold: float) -> Call:
+def call_of(readings: Sequence[MrdReading], threshold: float) -> Call:
     """A positive sample makes the time point positive; a second one may answer an indeterminate one."""
     calls = {r.call(threshold) for r in readings}
     return next(call for call in _ORDER if call in calls)
@@ -97,15 +106,15 @@ def mrd_category_table(trial: Trial, thresholds: Sequence[float] = THRESHOLDS) -
     ``sustained_with_imaging``: negative PET as well, over a year in the same way (the IMWG's class).
     """
     members = frozenset(trial.enrolled)
-    complete = _complete_from(trial, members)
-    places = {k: v for k, v in _samples(trial.mrd).items() if k[1] == Material.BONE_MARROW}
+    complete = complete_from(trial, members)
+    places = {k: v for k, v in samples_by_place(trial.mrd).items() if k[1] == Material.BONE_MARROW}
     rows: list[Cells] = []
     for place, samples in places.items():
         for threshold in thresholds:
             negative = [
                 p
                 for p in members & samples.keys() & complete.keys()
-                if _call(samples[p], threshold) is Call.NEGATIVE
+                if call_of(samples[p], threshold) is Call.NEGATIVE
                 and complete[p] <= max(r.collected_on for r in samples[p])
             ]
             cells = rate_cells(len(negative), len(members))
@@ -118,7 +127,7 @@ def mrd_category_table(trial: Trial, thresholds: Sequence[float] = THRESHOLDS) -
     return EndpointTable(name="mrd_categories", columns=columns, rows=tuple(rows))
 
 
-def _complete_from(trial: Trial, members: frozenset[str]) -> dict[str, date]:
+def complete_from(trial: Trial, members: frozenset[str]) -> dict[str, date]:
     """First day with a confirmed CR or sCR, of patients who had one before any progression."""
     found: dict[str, date] = {}
     for r in sorted(trial.responses, key=lambda r: r.day):
@@ -156,13 +165,9 @@ def landmark_table(trial: Trial, thresholds: Sequence[float] = THRESHOLDS) -> En
     likelihood has no maximum.
     """
     outcomes = {o.patient_id: o for o in trial.outcomes}
-    members = set(trial.enrolled)
-    ends = {
-        "PFS": {p: _first(o.progressed_on, o.died_on) for p, o in outcomes.items() if p in members},
-        "OS": {p: o.died_on for p, o in outcomes.items() if p in members},
-    }
+    ends = endpoint_days(trial)
     rows: list[Cells] = []
-    for place, samples in _samples(trial.mrd).items():
+    for place, samples in samples_by_place(trial.mrd).items():
         if place[1] != Material.BONE_MARROW:
             continue
         for threshold in thresholds:
@@ -177,6 +182,16 @@ def landmark_table(trial: Trial, thresholds: Sequence[float] = THRESHOLDS) -> En
     return EndpointTable(name="mrd_landmark", columns=columns, rows=tuple(rows))
 
 
+def endpoint_days(trial: Trial) -> dict[str, dict[str, date | None]]:
+    """Day of progression or death (PFS) and of death (OS) of every enrolled patient with an outcome."""
+    members = set(trial.enrolled)
+    own = [o for o in trial.outcomes if o.patient_id in members]
+    return {
+        "PFS": {o.patient_id: _first(o.progressed_on, o.died_on) for o in own},
+        "OS": {o.patient_id: o.died_on for o in own},
+    }
+
+
 def _first(*days: date | None) -> date | None:
     return min((d for d in days if d is not None), default=None)
 
@@ -189,7 +204,7 @@ def _landmark(
 ) -> Cells:
     times, events, groups = [], [], []
     for patient_id in sorted(samples.keys() & days.keys()):
-        call = _call(samples[patient_id], threshold)
+        call = call_of(samples[patient_id], threshold)
         origin = max(r.collected_on for r in samples[patient_id])
         end = days[patient_id]
         if call is Call.INDETERMINATE or (end or last_seen[patient_id]) <= origin:

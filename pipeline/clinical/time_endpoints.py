@@ -19,6 +19,7 @@ from pipeline.clinical.trial import Cells, EndpointTable, Trial, shown
 
 __all__ = [
     "DAYS_PER_MONTH",
+    "NEOPLASM",
     "REPORT_MONTHS",
     "months_between",
     "neoplasm_table",

@@ -3,13 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 from pipeline.clinical.follow_up import AdverseEvent, ImagingResult, Outcome, Patient
+from pipeline.clinical.laboratory import LabValue
 from pipeline.clinical.response_table import AssignedResponse
 from pipeline.clinical.treatment import Course, Harvest
 from pipeline.detection import Call, call_at, clopper_pearson
 from pipeline.formats.csv_table import number_cell
 from pipeline.model import Material, Status
+
+if TYPE_CHECKING:
+    from pipeline.clinical.lesions import Lesion
 
 __all__ = ["RATE_COLUMNS", "EndpointTable", "MrdReading", "Trial", "rate_cells", "shown", "unknown_patients"]
 
@@ -60,6 +65,8 @@ class Trial:
     imaging: tuple[ImagingResult, ...] = ()
     responses: tuple[AssignedResponse, ...] = ()
     mrd: tuple[MrdReading, ...] = ()
+    lesions: "tuple[Lesion, ...]" = ()
+    labs: tuple[LabValue, ...] = ()
 
     @property
     def enrolled(self) -> tuple[str, ...]:
@@ -112,6 +119,7 @@ def unknown_patients(trial: Trial) -> tuple[str, ...]:
         ("imaging", (i.patient_id for i in trial.imaging)),
         ("responses", (r.patient_id for r in trial.responses)),
         ("MRD", (r.patient_id for r in trial.mrd)),
+        ("lesions", (x.patient_id for x in trial.lesions)),
     )
     notes = []
     for name, members in tables:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from pipeline.clinical.lesions import lesion_response_table
 from pipeline.clinical.mrd_endpoints import THRESHOLDS, landmark_table, mrd_category_table, mrd_rate_table
+from pipeline.clinical.mrd_over_time import counting_process_table, time_dependent_table
 from pipeline.clinical.phase_endpoints import (
     discontinuation_table,
     harvest_table,
@@ -57,6 +59,13 @@ def endpoint_tables(
         ("mrd_negative_rates", ("mrd",), lambda: mrd_rate_table(trial, thresholds)),
         ("mrd_categories", ("mrd",), lambda: mrd_category_table(trial, thresholds)),
         ("mrd_landmark", ("mrd", "outcomes"), lambda: landmark_table(trial, thresholds)),
+        ("mrd_time_dependent", ("mrd", "outcomes"), lambda: time_dependent_table(trial, thresholds)),
+        ("mrd_counting_process", ("mrd", "outcomes"), lambda: counting_process_table(trial, thresholds)),
+        (
+            "lesion_response",
+            ("lesions", "responses", "courses"),
+            lambda: lesion_response_table(trial, levels),
+        ),
         ("adverse_events", ("courses", "events"), lambda: adverse_event_table(trial)),
         ("exposure_adjusted", ("courses", "events"), lambda: exposure_table(trial)),
     )

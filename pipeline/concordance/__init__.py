@@ -7,7 +7,9 @@ from pipeline.concordance.agreement import (
     curve,
     indeterminate_reasons,
 )
+from pipeline.concordance.bands import LineBand, deming_band
 from pipeline.concordance.censored import CensoredFit, censored_bivariate
+from pipeline.concordance.censored_line import CensoredLine, censored_line
 from pipeline.concordance.clustered import clustered_kappa, clustered_share
 from pipeline.concordance.cohort import (
     Comparison,
@@ -26,7 +28,12 @@ from pipeline.concordance.difference import (
     share_within,
     total_deviation_index,
 )
-from pipeline.concordance.expected import LatentLevel, expected_discordance, latent_level
+from pipeline.concordance.expected import (
+    LatentLevel,
+    expected_agreement_range,
+    expected_discordance,
+    latent_level,
+)
 from pipeline.concordance.pairs import (
     Pairs,
     Results,
@@ -45,11 +52,13 @@ __all__ = [
     "AgreementTable",
     "BlandAltman",
     "CensoredFit",
+    "CensoredLine",
     "Comparison",
     "ComparisonRow",
     "Estimate",
     "IndeterminateCount",
     "LatentLevel",
+    "LineBand",
     "PairRow",
     "Pairs",
     "RankLine",
@@ -61,6 +70,7 @@ __all__ = [
     "bland_altman",
     "bland_altman_repeated",
     "censored_bivariate",
+    "censored_line",
     "censored_tau",
     "clustered_kappa",
     "clustered_share",
@@ -68,6 +78,8 @@ __all__ = [
     "comparisons",
     "curve",
     "deming",
+    "deming_band",
+    "expected_agreement_range",
     "expected_discordance",
     "indeterminate_reasons",
     "latent_level",

@@ -11,9 +11,15 @@ import numpy as np
 from pipeline.concordance.censored import CensoredFit
 from pipeline.concordance.pairs import Results
 from pipeline.concordance.series import Floats
-from pipeline.detection import mean_count_for_detection
+from pipeline.detection import Interval, mean_count_for_detection
 
-__all__ = ["LatentLevel", "decision_counts", "expected_discordance", "latent_level"]
+__all__ = [
+    "LatentLevel",
+    "decision_counts",
+    "expected_agreement_range",
+    "expected_discordance",
+    "latent_level",
+]
 
 _GRID = np.linspace(-5.0, 5.0, 201)
 _COUNT_MAX = 400
@@ -109,6 +115,35 @@ def expected_discordance(x: Results, y: Results, level: LatentLevel, threshold: 
     discordant = float(np.sum((pos_x * neg_y + neg_x * pos_y) @ weights))
     evaluable = float(np.sum(((pos_x + neg_x) * (pos_y + neg_y)) @ weights))
     return discordant / evaluable if evaluable > 0 else None
+
+
+def expected_agreement_range(expected: float, pairs: int) -> Interval:
+    """Where the observed agreement of so many pairs lies in 95 % if sampling alone makes them disagree.
+
+    Binomial quantiles (2.5 %, 97.5 %) of the number of agreeing pairs, as shares. Pairs differ in
+    their own probability, which only narrows the true range (Hoeffding 1956).
+
+    Parameters
+    ----------
+    expected
+        Expected discordance, in [0, 1].
+    pairs
+        Evaluable pairs, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If either lies outside its range.
+
+    >>> expected_agreement_range(0.05, 200)
+    Interval(low=0.92, high=0.98)
+    """
+    from scipy.stats import binom
+
+    if pairs < 1 or not 0 <= expected <= 1:
+        raise ValueError("a range needs at least one pair and a share between 0 and 1")
+    low, high = (float(binom.ppf(q, pairs, 1 - expected)) / pairs for q in (0.025, 0.975))
+    return Interval(low, high)
 
 
 def _positive(counts: Floats, examined: Floats, fraction: Floats, threshold: float) -> Floats:

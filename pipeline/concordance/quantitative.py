@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.concordance.censored import CensoredFit, censored_bivariate
+from pipeline.concordance.censored_line import censored_line
 from pipeline.concordance.difference import (
     BlandAltman,
     bland_altman,
@@ -185,9 +186,17 @@ def _limits(method: str, n: int, compute: Callable[[], BlandAltman]) -> list[Sta
 
 def _censored(pairs: Pairs, *, logarithmic: bool) -> list[Statistic]:
     method, names = "censored_mle", ("rho", "bias_log10", "ccc")
+    line_names = ("slope", "intercept")
     n = int(np.count_nonzero(pairs.x.evaluable & pairs.y.evaluable))
     if not logarithmic:
-        return [absent(method, name, _ON_LOG10, n) for name in names]
+        return [absent(method, name, _ON_LOG10, n) for name in (*names, *line_names)]
+
+    def line() -> list[Statistic]:
+        found = censored_line(censored_fit(pairs))
+        return [
+            measured(method, "slope", found.slope, found.slope_ci, n),
+            measured(method, "intercept", found.intercept, found.intercept_ci, n),
+        ]
 
     def compute() -> list[Statistic]:
         fit = censored_fit(pairs)
@@ -197,7 +206,7 @@ def _censored(pairs: Pairs, *, logarithmic: bool) -> list[Statistic]:
             measured(method, "ccc", fit.ccc, fit.ccc_ci, n),
         ]
 
-    return _tried(method, names, n, compute)
+    return _tried(method, names, n, compute) + _tried(method, line_names, n, line)
 
 
 def _ranks(series: _Series) -> list[Statistic]:

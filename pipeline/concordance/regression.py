@@ -12,7 +12,7 @@ from pipeline.concordance.angles import differences, shifted_median_slope
 from pipeline.concordance.series import PAIRS_MIN, Floats, paired
 from pipeline.detection import Interval
 
-__all__ = ["Regression", "deming", "passing_bablok", "weighted_deming"]
+__all__ = ["Regression", "deming", "leave_one_out", "passing_bablok", "weighted_deming"]
 
 PAIRS_MAX = 5_000  # Passing-Bablok holds every pair of pairs: 12.5 million angles
 _EQUAL = 1e-12  # values closer than this, relative to their size, differ by rounding only
@@ -124,7 +124,7 @@ def deming(
     _check_error_ratio(error_ratio)
     ones = np.ones((1, len(xs)))
     slope, intercept = _deming_rows(xs, ys, ones, error_ratio)
-    slopes, intercepts = _leave_one_out(xs, ys, error_ratio, weighted=False)
+    slopes, intercepts = leave_one_out(xs, ys, error_ratio, weighted=False)
     return _jackknifed(slope[0], intercept[0], slopes, intercepts, confidence)
 
 
@@ -166,7 +166,7 @@ def weighted_deming(
     if not (np.all(both > 0) or np.all(both < 0)):
         raise ValueError("weights proportional to the value need values of one sign and none at 0")
     slope, intercept = _weighted_rows(xs, ys, np.ones((1, len(xs))), error_ratio)
-    slopes, intercepts = _leave_one_out(xs, ys, error_ratio, weighted=True)
+    slopes, intercepts = leave_one_out(xs, ys, error_ratio, weighted=True)
     return _jackknifed(slope[0], intercept[0], slopes, intercepts, confidence)
 
 
@@ -207,7 +207,14 @@ def _weighted_rows(xs: Floats, ys: Floats, kept: Floats, ratio: float) -> tuple[
     raise ValueError("the weights do not settle: errors are not proportional to the value")
 
 
-def _leave_one_out(xs: Floats, ys: Floats, ratio: float, *, weighted: bool) -> tuple[Floats, Floats]:
+def leave_one_out(xs: Floats, ys: Floats, ratio: float, *, weighted: bool) -> tuple[Floats, Floats]:
+    """Slope and intercept of Deming's line without each pair in turn, shape (pairs,) each.
+
+    Raises
+    ------
+    ValueError
+        As `deming` or `weighted_deming`.
+    """
     count = len(xs)
     fit = _weighted_rows if weighted else _deming_rows
     slopes, intercepts = np.empty(count), np.empty(count)

@@ -6,11 +6,13 @@ from typing import Any
 
 from pipeline.detection import Call
 from pipeline.formats.records import to_json
+from pipeline.report.compared_figures import compared_figures
 from pipeline.report.comparison import compared_methods
 from pipeline.report.data import ReportData
 from pipeline.report.matrix import matrix
 from pipeline.report.patient import method_versions, result_json
 from pipeline.report.rows import MethodStyle, ResultRow
+from pipeline.report.trial_figures import cohort_trial_figures
 from pipeline.report.wording import Wording
 
 __all__ = ["cohort_json", "cohort_page"]
@@ -29,6 +31,8 @@ def cohort_page(data: ReportData, rows: Sequence[ResultRow], wording: Wording) -
         "parts": [part for part in (rows[:FIRST_ROWS], rows[FIRST_ROWS:]) if part],
         "samples": _samples(rows),
         "compared": compared_methods(data, wording),
+        "trial_figures": cohort_trial_figures(data.trial, data.thresholds[0]),
+        "compared_figures": compared_figures(data.compared, data.thresholds, wording),
         "tallies": [_tally(rows, style) for _, style in methods],
         "matrix": matrix(rows, data) if rows else None,
         "methods": [style for _, style in methods],

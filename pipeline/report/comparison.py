@@ -3,12 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.concordance import ComparisonRow, PairRow
+from pipeline.concordance import Comparison, ComparisonRow, PairRow
 from pipeline.model import Assay, Material, format_fraction
 from pipeline.report.data import ReportData
 from pipeline.report.wording import Wording
 
-__all__ = ["ComparedMethods", "ComparedPair", "compared_methods", "compared_pairs"]
+__all__ = [
+    "ComparedMethods",
+    "ComparedPair",
+    "compared_methods",
+    "compared_pairs",
+    "materials_label",
+    "method_label",
+]
 
 _AT_THRESHOLD = "at_threshold"
 
@@ -88,7 +95,7 @@ def _compared(rows: Sequence[ComparisonRow], threshold: float, wording: Wording)
     return ComparedMethods(
         x=method_label(first.x, wording),
         y=method_label(first.y, wording),
-        material=_materials(first, wording),
+        material=materials_label(first, wording),
         pairs=everyone.n,
         cells=(cells[0], cells[1], cells[2], cells[3]),
         indeterminate=int(everyone.estimate or 0),
@@ -103,7 +110,8 @@ def _over_patients(rows: Mapping[str, ComparisonRow], parameter: str) -> Compari
     return rows[parameter] if clustered is None or clustered.estimate is None else clustered
 
 
-def _materials(row: ComparisonRow, wording: Wording) -> str:
+def materials_label(row: ComparisonRow | Comparison, wording: Wording) -> str:
+    """The material of both methods, or the two."""
     names = [str(wording.texts["material"][m.value]) for m in (row.x_material, row.y_material)]
     return " / ".join(dict.fromkeys(names))
 

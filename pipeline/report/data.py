@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pipeline.concordance import ComparisonRow, PairRow
+from pipeline.clinical.trial import Trial
+from pipeline.concordance import Comparison, ComparisonRow, PairRow
 from pipeline.model import (
     Finding,
     GateCount,
@@ -10,8 +11,12 @@ from pipeline.model import (
     MrdResult,
     PopulationChange,
     PopulationShare,
+    Revision,
+    Signature,
+    ValidatedLimits,
     is_identifier,
 )
+from pipeline.model.chip import ChipResult, ChipVariant
 
 __all__ = ["InputFile", "PatientNote", "Provenance", "ReportData", "TimepointLabel"]
 
@@ -65,7 +70,9 @@ class ReportData:
     ``notes`` are shown as a banner on the cohort page (a patient's page only says that
     there are some, as they may name other patients), ``patient_notes`` on both.
     ``unverified`` names defaults in use that no published number confirms. ``comparisons``
-    and ``pairs`` are of every two methods of the batch.
+    and ``pairs`` are of every two methods of the batch, ``compared`` what they were made from: the
+    figures are drawn from it. ``validated`` are the assays' own limits, shown beside each sample's.
+    ``trial`` are the clinical tables, where the study has them.
 
     Raises
     ------
@@ -84,8 +91,15 @@ class ReportData:
     findings: tuple[Finding, ...] = ()
     populations: tuple[PopulationShare, ...] = ()
     changes: tuple[PopulationChange, ...] = ()
+    chip: tuple[ChipResult, ...] = ()
+    chip_variants: tuple[ChipVariant, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    signatures: tuple[Signature, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
     pairs: tuple[PairRow, ...] = ()
+    compared: tuple[Comparison, ...] = ()
+    validated: tuple[ValidatedLimits, ...] = ()
+    trial: Trial | None = None
     provenance: Provenance
     notes: tuple[str, ...] = ()
     patient_notes: tuple[PatientNote, ...] = ()
@@ -103,7 +117,15 @@ class ReportData:
     def patients(self) -> tuple[str, ...]:
         """Everybody who has a result, a marker, a gate count, an input file or a note, sorted."""
         records = (
-            *(self.results, self.markers, self.gates, self.findings, self.populations, self.changes),
+            *(
+                self.results,
+                self.markers,
+                self.gates,
+                self.findings,
+                self.populations,
+                self.changes,
+                self.chip,
+            ),
             *(self.provenance.inputs, self.patient_notes),
         )
         return tuple(sorted({r.patient_id for kind in records for r in kind}))

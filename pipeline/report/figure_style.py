@@ -109,8 +109,12 @@ def fraction_axis(axes: "Axes", which: Literal["x", "y"], *, low: float, high: f
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
     axis.set_major_locator(LogLocator(base=10.0, numticks=20))
     axis.set_minor_locator(LogLocator(base=10.0, subs=tuple(range(2, 10)), numticks=20))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-")))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _power_of_ten(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _power_of_ten(value: float) -> str:
+    return f"{value:.0e}".replace("e-0", "e-").removesuffix("e+00")
 
 
 def image_of(figure: "Figure", kind: Format = "svg") -> bytes:

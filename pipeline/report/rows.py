@@ -44,7 +44,10 @@ class CallCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
-    """The texts of one result. ``bound`` marks a value shown as an upper bound."""
+    """The texts of one result. ``bound`` marks a value shown as an upper bound.
+
+    ``validated`` names the limits the assay was validated with, empty where none are known.
+    """
 
     result: MrdResult
     style: MethodStyle
@@ -58,6 +61,7 @@ class ResultRow:
     interval: str
     lod: str
     loq: str
+    validated: str
     calls: tuple[CallCell, ...]
     counted: str
     examined: str
@@ -86,7 +90,7 @@ def result_rows(data: ReportData, wording: Wording) -> tuple[ResultRow, ...]:
     styles = method_styles(data.results, wording)
     visits = {code: (i, data.timepoint_label(code)) for i, code in enumerate(data.timepoint_codes)}
     return tuple(
-        _row(result, styles[result.method], *visits[result.timepoint], data.thresholds, wording)
+        _row(result, styles[result.method], *visits[result.timepoint], data, wording)
         for result in data.ordered_results
     )
 
@@ -96,10 +100,10 @@ def _row(
     style: MethodStyle,
     visit: int,
     label: str,
-    thresholds: tuple[float, ...],
+    data: ReportData,
     wording: Wording,
 ) -> ResultRow:
-    calls = tuple(_call(result, read_at(result, c), wording) for c in thresholds)
+    calls = tuple(_call(result, read_at(result, c), wording) for c in data.thresholds)
     bound = result.status is Status.NOT_DETECTED
     return ResultRow(
         result=result,
@@ -114,6 +118,7 @@ def _row(
         interval=_interval(result, wording),
         lod=format_fraction(result.lod),
         loq=format_fraction(result.loq),
+        validated=_validated(result, data, wording),
         calls=calls,
         counted=format_count(result.numerator),
         examined=format_count(result.denominator),
@@ -133,6 +138,15 @@ def _interval(result: MrdResult, wording: Wording) -> str:
         text = str(wording.texts["columns"]["estimate"])
         return text.format(value=format_fraction(result.value), low=low, high=high)
     return f"{low} – {high}"
+
+
+def _validated(result: MrdResult, data: ReportData, wording: Wording) -> str:
+    """The assay's own limits; the sample's limit of detection stands beside them and decides."""
+    known = next((v for v in data.validated if v.method == result.method), None)
+    if known is None:
+        return ""
+    text = str(wording.texts["columns"]["validated"])
+    return text.format(lod=format_fraction(known.lod), loq=format_fraction(known.loq), study=known.study)
 
 
 def _call(result: MrdResult, reading: Reading, wording: Wording) -> CallCell:

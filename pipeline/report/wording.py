@@ -6,6 +6,7 @@ them in. What is filled in stays plain text: the templates escape it.
 
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.model import Assay, MrdResult, Reason, Status, format_fraction
 __all__ = ["Wording", "load_wording"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wording:
     """The texts of one language, by section and key."""
 
@@ -89,8 +90,9 @@ class Wording:
         return str(self.texts[section][key]["one" if count == 1 else "many"]).format(count=f"{count:,}")
 
 
+@cache
 def load_wording(language: str = "en") -> Wording:
-    """The texts of a language that ships with nadir."""
+    """The texts of a language that ships with nadir; one object a language, never to be changed."""
     source = files("pipeline.report") / "templates" / f"{language}.toml"
     return Wording(tomllib.loads(source.read_text(encoding="utf-8")))
 

@@ -6,14 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
-from pipeline.concordance import ComparisonRow, PairRow, comparison_rows, comparisons, pair_rows
+from pipeline.concordance import (
+    Comparison,
+    ComparisonRow,
+    PairRow,
+    comparison_rows,
+    comparisons,
+    pair_rows,
+)
 from pipeline.formats.atomic import write_json
 from pipeline.formats.digest import damage_shows
 from pipeline.formats.records import write_parquet
-from pipeline.model import MrdResult
+from pipeline.model import AppliedChange, MrdResult, Signature, ValidatedLimits
 from pipeline.report.data import InputFile, PatientNote, Provenance, ReportData, TimepointLabel
 from pipeline.workflow.batch import Batch
+from pipeline.workflow.clinical_tables import configured_trial
 from pipeline.workflow.config import Config
+from pipeline.workflow.decisions import Decisions
 from pipeline.workflow.planned import Plan, Task
 from pipeline.workflow.steps import RESULT_TABLES, Phase, step_for
 from pipeline.workflow.task import failure_of, finished, read_output
@@ -43,6 +52,7 @@ class Collected:
 class Compared:
     """What was said of every two methods of a batch, and the pairs it rests on."""
 
+    found: tuple[Comparison, ...]
     rows: tuple[ComparisonRow, ...]
     pairs: tuple[PairRow, ...]
 
@@ -51,6 +61,7 @@ def compare_methods(collected: Collected, config: Config) -> Compared:
     """Compare every two methods that looked at the same samples, at the study's thresholds."""
     found = comparisons(collected.mrd)
     return Compared(
+        found=found,
         rows=tuple(row for c in found for row in comparison_rows(c, config.thresholds)),
         pairs=tuple(row for c in found for row in pair_rows(c, config.thresholds[0])),
     )
@@ -86,19 +97,32 @@ def collect(batch: Batch, plan: Plan) -> Collected:
     )
 
 
-def write_tables(batch: Batch, collected: Collected, compared: Compared) -> tuple[Path, ...]:
+def write_tables(
+    batch: Batch, config: Config, collected: Collected, compared: Compared, decisions: Decisions
+) -> tuple[Path, ...]:
     """Write results/*.parquet and a file for each shared run; no log and no time stamp.
 
-    So equal work gives equal bytes. Files of runs that are no longer in the plan are removed.
+    So equal work gives equal bytes. Limits that the configuration says an assay was validated with are
+    a table of their own: each sample's row keeps its own limit of detection. Files of runs that are no
+    longer in the plan are removed.
     """
     paths = []
     for name, kind, records in (
         *((name, kind, collected.records[name]) for name, kind in RESULT_TABLES.items()),
         ("agreement", ComparisonRow, compared.rows),
         ("pairs", PairRow, compared.pairs),
+        ("reviewed", MrdResult, decisions.revised),
+        ("changes", AppliedChange, [row for r in decisions.revisions.values() for row in r.rows]),
+        ("signatures", Signature, decisions.signatures),
     ):
         paths.append(batch.results / f"{name}.parquet")
         write_parquet(paths[-1], kind, records)
+    limits = batch.results / "validated_limits.parquet"
+    if config.validated:
+        paths.append(limits)
+        write_parquet(limits, ValidatedLimits, config.validated)
+    else:
+        limits.unlink(missing_ok=True)
     for run_id, document in sorted(collected.runs.items()):
         paths.append(batch.run_control(run_id))
         write_json(paths[-1], document)
@@ -108,7 +132,14 @@ def write_tables(batch: Batch, collected: Collected, compared: Compared) -> tupl
     return tuple(paths)
 
 
-def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected, compared: Compared) -> Path:
+def write_pages(
+    batch: Batch,
+    plan: Plan,
+    config: Config,
+    collected: Collected,
+    compared: Compared,
+    decisions: Decisions,
+) -> Path:
     """Write the report of what was collected; the path of its first page.
 
     Pages of patients who are no longer in the plan are removed: a report never shows
@@ -116,6 +147,7 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected, 
     """
     from pipeline.report import write_report
 
+    trial, refused = configured_trial(config.clinical)
     missing = set(collected.missing)
     tasks = [t for t in plan.tasks if t.task_id in missing]
     data = ReportData(
@@ -129,8 +161,15 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected, 
         findings=collected.records["findings"],
         populations=collected.records["populations"],
         changes=collected.records["population_changes"],
+        chip=collected.records["chip"],
+        chip_variants=collected.records["chip_variants"],
+        revisions=tuple(v for _, v in sorted(decisions.revisions.items())),
+        signatures=decisions.signatures,
         comparisons=compared.rows,
         pairs=compared.pairs,
+        compared=compared.found,
+        validated=config.validated,
+        trial=trial,
         provenance=Provenance(
             version=__version__,
             config_sha256=plan.config_sha256,
@@ -138,6 +177,7 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected, 
             inputs=tuple(file for t in plan.tasks if t.reports for file in _inputs(t)),
         ),
         notes=plan.left_out
+        + refused
         + tuple(f"Task {t.task_id} has no result: {_why(batch, t)}" for t in tasks)
         + collected.run_notes,
         patient_notes=tuple(

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.formats.shipped import shipped_config, shipped_names
 from pipeline.formats.toml_tables import TableReader, is_number, read_toml
-from pipeline.model import Assay, is_identifier
+from pipeline.model import Assay, ValidatedLimits, is_identifier
 
 __all__ = [
     "ClinicalTables",
@@ -55,6 +55,7 @@ class Config:
 
     ``timepoints`` are in order; ``baseline`` is the code of the one in which clones are
     looked for. ``thresholds`` are fractions of nucleated cells, the first for headlines.
+    ``validated`` are the assays' own limits, by method.
     ``sha256`` is that of the file's bytes.
     """
 
@@ -64,6 +65,7 @@ class Config:
     baseline: str
     thresholds: tuple[float, ...]
     clinical: ClinicalTables = field(default_factory=ClinicalTables)
+    validated: tuple[ValidatedLimits, ...] = ()
     settings: Mapping[Assay, Any]
     path: Path | None
     sha256: str
@@ -88,11 +90,17 @@ class Config:
 
 def settings_types() -> dict[Assay, type]:
     """The settings dataclass of every assay that can be run."""
+    from chip.settings import ChipSettings
     from mrd_flow.cytof.settings import CytofSettings
     from mrd_flow.evidence import FlowSettings
     from mrd_ngs.settings import NgsSettings
 
-    return {Assay.NGS: NgsSettings, Assay.FLOW: FlowSettings, Assay.CYTOF: CytofSettings}
+    return {
+        Assay.NGS: NgsSettings,
+        Assay.FLOW: FlowSettings,
+        Assay.CHIP: ChipSettings,
+        Assay.CYTOF: CytofSettings,
+    }
 
 
 def shipped_panels() -> dict[str, int]:
@@ -132,7 +140,7 @@ def load_config(path: Path | None = None, *, assays: Mapping[Assay, type] | None
     tables, digest = read_toml(source)
     types = settings_types() if assays is None else assays
     reader = _StudyReader(source)
-    known = ("study", "clinical", *types)
+    known = ("study", "clinical", "validated", *types)
     reader.only(tables, known, "")
     study = {**default["study"], **reader.table(tables, "study")}
     reader.only(study, ("id", "title", "timepoints", "baseline", "thresholds"), "study.")
@@ -141,6 +149,7 @@ def load_config(path: Path | None = None, *, assays: Mapping[Assay, type] | None
         assay: reader.record(t, reader.table(tables, assay), f"{assay}.") for assay, t in types.items()
     }
     clinical = reader.clinical(reader.table(tables, "clinical"))
+    validated = reader.validated(reader.table(tables, "validated"))
     study_id = reader.text(study["id"], "study.id", identifier=True)
     title = reader.text(study.get("title", study["id"]), "study.title")
     baseline = reader.text(study.get("baseline", ""), "study.baseline")
@@ -157,6 +166,7 @@ def load_config(path: Path | None = None, *, assays: Mapping[Assay, type] | None
         baseline=baseline,
         thresholds=thresholds,
         clinical=clinical,
+        validated=validated,
         settings=settings,
         path=None if path is None else source.resolve(),
         sha256=digest,
@@ -218,3 +228,18 @@ class _StudyReader(TableReader):
                 if not paths[field_.name].is_file():
                     self.refuse(f"clinical.{field_.name}", "names a file that is not there")
         return ClinicalTables(**paths)
+
+    def validated(self, table: Mapping[str, Any]) -> tuple[ValidatedLimits, ...]:
+        """Limits by method, such as ``[validated."flow:euroflow"]`` with lob, lod, loq and study."""
+        found = []
+        for method, limits in sorted(table.items()):
+            key = f"validated.{method}"
+            assay, colon, panel = method.partition(":")
+            if assay not in {*Assay} or (colon and not is_identifier(panel)):
+                self.refuse(key, "is no method: name an assay, or assay:panel")
+            elif not isinstance(limits, dict) or not {"lob", "lod", "loq", "study"} <= limits.keys():
+                self.refuse(key, "needs lob, lod, loq and study")
+            else:
+                record = self.record(ValidatedLimits, {**limits, "method": method}, f"{key}.")
+                found += [] if record is None else [record]
+        return tuple(found)

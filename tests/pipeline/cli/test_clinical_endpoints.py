@@ -17,7 +17,7 @@ from results import mrd_result
 TABLES = {
     "primary", "response_rates", "upgrades", "harvest", "discontinuations", "survival_summary", "risk_table",
     "second_neoplasm", "mrd_negative_rates", "mrd_categories", "mrd_landmark", "adverse_events",
-    "exposure_adjusted",
+    "exposure_adjusted", "mrd_time_dependent", "mrd_counting_process", "lesion_response",
 }  # fmt: skip
 
 
@@ -36,7 +36,10 @@ def test_every_table_of_the_protocol_is_written_twice_the_same(tmp_path):
     write_trial(tmp_path / "trial", patients=8, visits=15, rng=np.random.default_rng(3))
     for out in ("one", "two"):
         assert endpoints(tmp_path / "trial", "--out", tmp_path / out) == ""
-    assert {p.stem for p in (tmp_path / "one").iterdir()} == TABLES
+    assert {p.stem for p in (tmp_path / "one").iterdir()} == {*TABLES, "figures"}
+    drawn = [sorted((tmp_path / out / "figures").iterdir()) for out in ("one", "two")]
+    assert [p.name for p in drawn[0]] == [p.name for p in drawn[1]]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(*drawn, strict=True))
     for name in TABLES:
         first, second = (tmp_path / out / f"{name}.csv" for out in ("one", "two"))
         assert first.read_bytes() == second.read_bytes()

@@ -96,7 +96,7 @@ def test_every_method_and_parameter_has_its_row(tmp_path):
         *(("bland_altman", p) for p in (*limits, "fraction_dropped")),
         *(("bland_altman_repeated", p) for p in (*limits[:4], "fraction_dropped")),
         ("lin_ccc", "ccc"), ("lin_ccc", "fraction_dropped"), ("akritas_theil_sen", "tau_b"),
-        ("censored_mle", "rho"), ("censored_mle", "bias_log10"), ("censored_mle", "ccc"),
+        *(("censored_mle", p) for p in ("rho", "bias_log10", "ccc", "slope", "intercept")),
     }  # fmt: skip
     assert set(rows) == expected
     assert all(row["estimate"] for row in rows.values())
@@ -105,6 +105,7 @@ def test_every_method_and_parameter_has_its_row(tmp_path):
     assert 0.1 < float(rows["deming", "fraction_dropped"]["estimate"]) < 0.5
     run("quantitative", pairs, "--x", "ngs", "--y", "flow:srl", "--out", tmp_path)
     assert (tmp_path / "quantitative.csv").read_text() == first
+    assert {f.name for f in (tmp_path / "figures").iterdir()} == {"comparison.svg", "bland_altman.svg"}
 
 
 def test_agreement_has_three_populations_and_no_indeterminate_negative(tmp_path):
@@ -245,5 +246,19 @@ def test_arguments_without_meaning_are_usage_errors(tmp_path):
         run("quantitative", path, "--x", "a", "--y", "a", "--out", tmp_path)
     with pytest.raises(UsageError, match="log10 or linear"):
         run("quantitative", path, "--x", "a", "--y", "b", "--scale", "ln", "--out", tmp_path)
+    with pytest.raises(UsageError, match="--lang: figures speak en and ja"):
+        run("quantitative", path, "--x", "a", "--y", "b", "--lang", "fr", "--out", tmp_path)
     with pytest.raises(UsageError, match="between 0 and 1"):
         run("agreement", path, "--x", "a", "--y", "b", "--threshold", "10", "--out", tmp_path)
+
+
+def test_simulated_pairs_are_read_back_and_compared_with_their_truth(tmp_path):
+    run("simulate", "--patients", "12", "--seed", "3", "--out", tmp_path)
+    run("agreement", tmp_path / "pairs.csv", "--x", "flow:srl", "--y", "ngs", "--threshold", "1e-5",
+        "--lang", "ja", "--out", tmp_path / "out")  # fmt: skip
+    rows = table(tmp_path / "out" / "agreement.csv")
+    assert rows["at_threshold", "opa", "1e-05", "all_pairs"]["n"] == "60"
+    assert "閾値" in (tmp_path / "out" / "figures" / "curve.svg").read_text(encoding="utf-8")
+    truth = (tmp_path / "truth.csv").read_text().splitlines()
+    assert truth[0] == "patient_id,timepoint,true_fraction"
+    assert len(truth) == 61

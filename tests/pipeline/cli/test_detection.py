@@ -37,6 +37,8 @@ def test_tables_hold_a_number_or_a_reason_never_both(tmp_path):
     assert [float(r["level"]) for r in levels] == [0, 1e-6, 2e-6, 5e-6, 1e-5, 1e-4]
     assert levels[1]["detected"] == "6"
     assert levels[0]["bias"] == ""
+    figures = {f.name for f in (tmp_path / "out" / "figures").iterdir()}
+    assert figures == {"hit_rate.svg", "linearity.svg", "precision.svg"}
 
 
 def test_same_seed_same_bytes(tmp_path):

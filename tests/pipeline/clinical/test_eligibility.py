@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.clinical import app
-from pipeline.cli.clinical_files import rule_set
 from pipeline.clinical.eligibility import ELIGIBILITY_COLUMNS, baselines_from_table, judge_eligibility
 from pipeline.errors import SheetRefused
 from pipeline.formats.delimited import Record, Table
+from pipeline.workflow.clinical_tables import rule_set
 
 RULES = rule_set("imwg2016")
 HEALTHY = {

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.clinical.fish import FishCall
 from pipeline.clinical.follow_up import (
     AdverseEvent,
     ImagingCall,
@@ -16,6 +17,7 @@ from pipeline.clinical.follow_up import (
     Outcome,
     Patient,
 )
+from pipeline.clinical.lesions import Lesion
 from pipeline.clinical.levels import Level
 from pipeline.clinical.mrd_endpoints import landmark_table, mrd_category_table, mrd_rate_table
 from pipeline.clinical.phase_endpoints import harvest_table
@@ -276,7 +278,7 @@ def test_harvest_of_unknown_amount_is_no_amount():
 def test_tables_that_are_absent_are_named_and_nothing_is_made_up():
     tables, notes = endpoint_tables(Trial(patients=(patient("P1"),)))
     assert tables == ()
-    assert len(notes) == 13
+    assert len(notes) == 16
     assert "primary: not made, as there are no responses and no courses" in notes
 
 
@@ -334,9 +336,14 @@ def test_any_few_rows_of_any_tables_give_tables_without_nan(seed):
             for n in names
             for _ in range(2)
         ),
+        lesions=some(
+            Lesion(patient_id=n, name=name, result=FishCall(str(rng.choice([*FishCall]))))
+            for n in names
+            for name in ("t(4;14)", "TP53")
+        ),
     )  # fmt: skip
     tables, notes = endpoint_tables(trial)
-    assert len(tables) + sum("not made" in n for n in notes) == 13
+    assert len(tables) + sum("not made" in n for n in notes) == 16
     for table in tables:
         for row in dicts(table):
             assert not {"nan", "inf", "-inf"} & {v.lower() for v in row.values()}, table.name

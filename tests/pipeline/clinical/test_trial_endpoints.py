@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from clinical_tables import LEVELS, PHASES, Truth, write_trial
-from pipeline.cli.clinical_files import named_files, read_trial
 from pipeline.clinical.allocation_log import STRATA_COLUMNS
 from pipeline.clinical.eligibility import ELIGIBILITY_COLUMNS, ELIGIBILITY_INPUTS
 from pipeline.clinical.fish import FISH_COLUMNS, FISH_RESULT_COLUMNS
@@ -24,6 +23,7 @@ from pipeline.clinical.mrd_table import MRD_COLUMNS
 from pipeline.clinical.treatment import COURSE_COLUMNS, HARVEST_COLUMNS
 from pipeline.clinical.trial import EndpointTable, Trial
 from pipeline.clinical.trial_endpoints import endpoint_tables
+from pipeline.workflow.clinical_tables import named_files, read_trial
 
 START = date(2022, 1, 10)
 

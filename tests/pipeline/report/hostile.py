@@ -1,6 +1,8 @@
 """Texts that would do harm in a page that takes them for markup, and a report full of them."""
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
+from itertools import cycle
 from typing import Any
 
 from pipeline.model import Assay, MrdResult
@@ -44,38 +46,40 @@ HOSTILE = (
 CODED = {"study_id", "patient_id", "timepoint", "material", "assay", "status", "reason", "denominator_unit"}
 
 
-def filled(record: Any, text: str, keep: set[str]) -> Any:
-    """The record with every free text replaced."""
-    names = {f.name for f in fields(record) if isinstance(getattr(record, f.name), str)} - keep
-    return replace(record, **dict.fromkeys(names, text))
+def filled(record: Any, texts: Iterator[str], keep: set[str]) -> Any:
+    """The record with every free text replaced by the next of ``texts``."""
+    names = [f.name for f in fields(record) if isinstance(getattr(record, f.name), str)]
+    return replace(record, **{name: next(texts) for name in names if name not in keep})
 
 
-def hostile_report(data: ReportData, text: str) -> ReportData:
-    """``data`` with ``text`` wherever a free text can stand."""
+def hostile_report(data: ReportData, *hostile: str) -> ReportData:
+    """``data`` with the texts of ``hostile`` in turn wherever a free text can stand."""
+    texts = cycle(hostile)
 
     def result(one: MrdResult) -> MrdResult:
         # Only one method's panel, so that two never become one and their order stays.
         keep = CODED if one.assay is Assay.NGS else CODED | {"panel"}
-        return filled(one, text, keep)
+        return filled(one, texts, keep)
 
     own = {"patient_id"}
     return ReportData(
         study_id=data.study_id,
-        title=text,
-        timepoints=tuple(TimepointLabel(code=t.code, label=text) for t in data.timepoints),
+        title=next(texts),
+        timepoints=tuple(TimepointLabel(code=t.code, label=next(texts)) for t in data.timepoints),
         thresholds=data.thresholds,
         results=tuple(result(r) for r in data.results),
-        markers=tuple(filled(m, text, own) for m in data.markers),
-        gates=tuple(filled(g, text, own) for g in data.gates),
+        markers=tuple(filled(m, texts, own) for m in data.markers),
+        gates=tuple(filled(g, texts, own) for g in data.gates),
         provenance=Provenance(
-            version=text,
-            config_sha256=text,
-            plan_sha256=text,
+            version=next(texts),
+            config_sha256=next(texts),
+            plan_sha256=next(texts),
             inputs=tuple(
-                InputFile(patient_id=i.patient_id, name=text, sha256=text) for i in data.provenance.inputs
+                InputFile(patient_id=i.patient_id, name=next(texts), sha256=next(texts))
+                for i in data.provenance.inputs
             ),
         ),
-        notes=(text,),
-        patient_notes=tuple(PatientNote(patient_id=p, text=text) for p in data.patients),
-        unverified=(text,),
+        notes=(next(texts),),
+        patient_notes=tuple(PatientNote(patient_id=p, text=next(texts)) for p in data.patients),
+        unverified=(next(texts),),
     )

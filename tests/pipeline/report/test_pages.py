@@ -4,15 +4,14 @@ import base64
 import hashlib
 import json
 import re
-import time
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from report_trial import DIGEST, SEVEN, patient_markers, trial, with_troubles
+from report_trial import DIGEST, patient_markers, trial, with_troubles
 
-from pipeline.model import MrdResult
-from pipeline.report import PatientNote, ReportData, write_report
+from pipeline.model import MrdResult, ValidatedLimits
+from pipeline.report import PatientNote, write_report
 from pipeline.report.matrix import PANEL_PATIENTS
 
 RESEARCH_USE = "For research use only. Not for diagnosis."
@@ -233,13 +232,26 @@ def test_impossible_report_data_is_refused(changes, message):
         replace(trial(), **changes)
 
 
-def test_whole_trial_stays_small_and_quick(tmp_path):
-    data: ReportData = trial(172, visits=SEVEN)
-    assert len(data.results) == 172 * 7 * 3
-    start = time.process_time()
-    written = write_report(data, tmp_path)
-    assert time.process_time() - start < 60
-    assert written[0].stat().st_size < 5_000_000
-    assert max(p.stat().st_size for p in written if p.parent.name == "patients") < 300_000
-    panels = written[0].read_text().count('class="matrix"')
+def test_whole_trial_stays_small_and_quick(whole_trial):
+    assert whole_trial.spent < 60
+    index, *others = whole_trial.written
+    assert index.read_text().count("<figure><svg") == 6 * 4  # comparisons, each with its figures
+    assert index.stat().st_size < 5_000_000
+    assert max(p.stat().st_size for p in others if p.parent.name == "patients") < 300_000
+    panels = index.read_text().count('class="matrix"')
     assert panels == -(-172 // PANEL_PATIENTS)
+
+
+def test_validated_limit_stands_beside_the_samples_own_and_changes_no_call(tmp_path):
+    plain = trial()
+    limits = ValidatedLimits(method="ngs", lob=0.0, lod=2e-9, loq=5e-9, study="EP17 <2026>")
+    beside = replace(plain, validated=(limits,))
+    write_report(plain, tmp_path / "a")
+    write_report(beside, tmp_path / "b")
+    before, after = (json.loads((tmp_path / d / "cohort.json").read_text()) for d in ("a", "b"))
+    assert any(r["validated"] for r in after["results"] if r["method"] == "ngs")
+    for one, other in zip(before["results"], after["results"], strict=True):
+        assert {**one, "validated": ""} == {**other, "validated": ""}
+    page = (tmp_path / "b" / "index.html").read_text()
+    assert "assay validated: LoD 2.0e-9, LoQ 5.0e-9 (EP17 &lt;2026&gt;)" in page
+    assert "assay validated" not in (tmp_path / "a" / "index.html").read_text()

@@ -42,6 +42,23 @@ def coding_order(gene):
     return coding, exonic[exonic.index(coding[-1]) + 1 :]
 
 
+class Spliced:
+    """A gene's coding bases and those behind, read out once, and where each coding base stands."""
+
+    def __init__(self, gene, contig):
+        forward = gene["strand"] == "+"
+        coding, utr = coding_order(gene)
+        self.number = {position: i for i, position in enumerate(coding)}
+        self.coding, self.behind = read_out(contig, coding, forward), read_out(contig, utr, forward)
+        self.words = protein(self.coding)
+
+
+@pytest.fixture(scope="module")
+def spliced(panel):
+    _, sequences, models = panel
+    return {name: Spliced(gene, sequences[name]) for name, gene in models.items()}
+
+
 def read_out(contig, positions, forward):
     bases = "".join(contig[p - 1] for p in positions)
     return bases if forward else "".join(other_strand(b) for b in bases)
@@ -142,25 +159,24 @@ def shape_of(name, table):
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_protein_name_gives_back_the_translated_mutant(panel, kind):
-    _, sequences, models = panel
+def test_protein_name_gives_back_the_translated_mutant(panel, spliced, kind):
+    _, _, models = panel
     checked = 0
     for name, start, ref, alt, effect in generated(panel, kind):
         forward = models[name]["strand"] == "+"
-        coding, utr = coding_order(models[name])
-        inside = [p for p in range(start + 1, start + len(ref) + 1) if p not in coding]
+        gene = spliced[name]
+        inside = [p for p in range(start + 1, start + len(ref) + 1) if p not in gene.number]
         if inside or not any(a < start and start + len(ref) < b for a, b in models[name]["CDS"]):
             continue
         checked += 1
-        before = read_out(sequences[name], coding, forward)
-        tail = read_out(sequences[name], utr, forward)
-        at = coding.index(start + 1 if forward else start + len(ref))
+        before, words = gene.coding, gene.words
+        at = gene.number[start + 1 if forward else start + len(ref)]
         new = alt if forward else other_strand(alt)
-        after = before[:at] + new + before[at + len(ref) :] + tail
+        after = before[:at] + new + before[at + len(ref) :] + gene.behind
         if after[:3] != before[:3]:
             assert effect.hgvs_p.endswith(":p.Met1?")
             continue
-        expected, words = protein(after), protein(before)
+        expected = protein(after)
         if effect.hgvs_p is None:  # moved out of the coding sequence, behind the stop
             assert effect.terms == ("3_prime_UTR_variant",)
             assert expected == words

@@ -1,5 +1,6 @@
 """A configuration says what it means or is refused with every key that is wrong."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,8 +158,8 @@ def test_digest_is_that_of_the_file(tmp_path):
 
 
 def test_assay_without_settings_is_a_usage_error():
-    with pytest.raises(UsageError, match="assay 'cytof' has no settings yet"):
-        load_config().settings_for(Assay.CYTOF)
+    with pytest.raises(UsageError, match="assay 'flow' has no settings yet"):
+        load_config(assays={Assay.NGS: Choices}).settings_for(Assay.FLOW)
 
 
 @pytest.mark.parametrize("assay", settings_types())
@@ -174,3 +175,26 @@ def test_settings_of_a_changed_task_are_refused():
 
 def test_panels_that_ship_have_their_tubes_counted():
     assert shipped_panels() == {"euroflow": 2, "srl": 1}
+
+
+def test_validated_limits_are_read_by_method(tmp_path):
+    text = '[validated."flow:euroflow"]\nlob = 0.0\nlod = 2e-6\nloq = 5e-6\nstudy = "EP17 2026"\n'
+    limits = config_of(tmp_path, text).validated[0]
+    assert (limits.method, limits.lob, limits.lod, limits.loq) == ("flow:euroflow", 0.0, 2e-6, 5e-6)
+    assert config_of(tmp_path, "").validated == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[validated.blood]\nlob=0.0\nlod=1e-6\nloq=1e-5\nstudy="s"\n', "validated.blood is no method"),
+        ('[validated."flow:a b"]\nlob=0.0\nlod=1e-6\nloq=1e-5\nstudy="s"\n', "is no method"),
+        ("[validated.ngs]\nlod = 1e-6\n", "validated.ngs needs lob, lod, loq and study"),
+        ('[validated.ngs]\nlob=2e-6\nlod=1e-6\nloq=1e-5\nstudy="s"\n', "lob <= lod <= loq"),
+        ('[validated.ngs]\nlob=0.0\nlod=1e-6\nloq=1e-5\nstudy=" "\n', "names the validation study"),
+        ('[validated.ngs]\nlob=0.0\nlod=1e-6\nloq=1e-5\nstudy="s"\nlto=1\n', "did you mean 'loq'"),
+    ],
+)
+def test_validated_limits_that_cannot_be_are_refused(tmp_path, text, why):
+    with pytest.raises(ConfigRefused, match=re.escape(why)):
+        config_of(tmp_path, text)

@@ -1,4 +1,4 @@
-"""Clinical tables: found by name in a folder or named by a configuration; what was mended in them, said."""
+"""Clinical tables: found by name in a folder or named by a configuration."""
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -6,23 +6,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import typer
-
-from pipeline.errors import ConfigRefused, InputRefused
+from pipeline.errors import ConfigRefused, InputRefused, NadirError
 
 if TYPE_CHECKING:
+    from pipeline.clinical.laboratory import LabValue
+    from pipeline.clinical.lesions import Lesion
     from pipeline.clinical.response_table import AssignedResponse
     from pipeline.clinical.rules import ResponseRules
     from pipeline.clinical.table_rows import Rows
     from pipeline.clinical.trial import MrdReading, Trial
     from pipeline.workflow.config import ClinicalTables
 
-__all__ = ["named_files", "read_trial", "rule_set", "say"]
+__all__ = ["configured_trial", "named_files", "read_trial", "rule_set"]
 
 Row = TypeVar("Row")
-_NOTES_SHOWN = 20
-_CONFIGURED = ("labs", "baseline", "treatment", "adverse_events", "outcome", "imaging")
-_IN_FOLDER = (*_CONFIGURED, "harvest", "response", "time_to_event", "mrd")
+_CONFIGURED = ("labs", "baseline", "treatment", "adverse_events", "outcome", "imaging", "fish")
+_IN_FOLDER = (*_CONFIGURED, "harvest", "response", "time_to_event", "mrd", "lesions")
 _MRD_PARQUET = Path("results") / "mrd.parquet"
 
 
@@ -47,6 +46,22 @@ def named_files(folder: Path, configured: "ClinicalTables | None" = None) -> dic
     return found
 
 
+def configured_trial(configured: "ClinicalTables") -> "tuple[Trial | None, tuple[str, ...]]":
+    """The trial of the tables a configuration names, for pages; None where it names no enrolled patients.
+
+    A table that is refused does not cost a batch its pages: the reason comes back in place of a trial.
+    """
+    paths = {name: getattr(configured, name) for name in _CONFIGURED}
+    files = {name: path for name, path in paths.items() if path is not None}
+    if "baseline" not in files:
+        return None, ()
+    try:
+        trial, _ = read_trial(files, rules="imwg2016")
+    except NadirError as refused:
+        return None, (f"The clinical tables cannot be shown: {refused}",)
+    return trial, ()
+
+
 def read_trial(files: Mapping[str, Path], *, rules: str) -> "tuple[Trial, tuple[str, ...]]":
     """Every table that is there, and one sentence per cell that was mended.
 
@@ -62,6 +77,7 @@ def read_trial(files: Mapping[str, Path], *, rules: str) -> "tuple[Trial, tuple[
     patients = _rows(files, "baseline", follow_up.PATIENT_COLUMNS, follow_up.patients_from_table, notes)
     given = _rows(files, "treatment", COURSE_COLUMNS, treatment_of, notes)
     collected = _rows(files, "harvest", HARVEST_COLUMNS, treatment_of, notes)
+    responses, labs = _responses(files, rules, notes)
     trial = Trial(
         patients=patients,
         courses=tuple(r for r in given if isinstance(r, Course)),
@@ -69,8 +85,10 @@ def read_trial(files: Mapping[str, Path], *, rules: str) -> "tuple[Trial, tuple[
         events=_rows(files, "adverse_events", follow_up.EVENT_COLUMNS, follow_up.events_from_table, notes),
         outcomes=_rows(files, "outcome", follow_up.OUTCOME_COLUMNS, follow_up.outcomes_from_table, notes),
         imaging=_rows(files, "imaging", follow_up.IMAGING_COLUMNS, follow_up.imaging_from_table, notes),
-        responses=_responses(files, rules, notes),
+        responses=responses,
         mrd=_mrd(files, notes),
+        lesions=_lesions(files, notes),
+        labs=labs,
     )
     return trial, tuple(notes)
 
@@ -91,7 +109,10 @@ def _rows(
     return table.rows
 
 
-def _responses(files: Mapping[str, Path], rules: str, notes: list[str]) -> "tuple[AssignedResponse, ...]":
+def _responses(
+    files: Mapping[str, Path], rules: str, notes: list[str]
+) -> "tuple[tuple[AssignedResponse, ...], tuple[LabValue, ...]]":
+    """Responses, and the laboratory values they were judged from."""
     from pipeline.clinical.confirmation import respond
     from pipeline.clinical.laboratory import LAB_COLUMNS, labs_from_table
     from pipeline.clinical.response_table import (
@@ -103,11 +124,24 @@ def _responses(files: Mapping[str, Path], rules: str, notes: list[str]) -> "tupl
     from pipeline.formats.delimited import read_table
 
     if "labs" not in files:
-        return _rows(files, "response", RESPONSE_READ_COLUMNS, responses_from_table, notes)
+        return _rows(files, "response", RESPONSE_READ_COLUMNS, responses_from_table, notes), ()
     table = labs_from_table(read_table(files["labs"], LAB_COLUMNS), path=files["labs"])
     notes += [f"labs, {note}" for note in table.notes]
     chosen = rule_set(rules)
-    return responses_from_visits(r for history in histories(table.values) for r in respond(history, chosen))
+    visits = (r for history in histories(table.values) for r in respond(history, chosen))
+    return responses_from_visits(visits), table.values
+
+
+def _lesions(files: Mapping[str, Path], notes: list[str]) -> "tuple[Lesion, ...]":
+    """Lesions of their own table; those of the FISH table where it does not name them."""
+    from pipeline.clinical.fish import FISH_COLUMNS, fish_from_table, judge_fish
+    from pipeline.clinical.lesions import LESION_COLUMNS, lesions_from_fish, lesions_from_table
+
+    given = _rows(files, "lesions", LESION_COLUMNS, lesions_from_table, notes)
+    probes = _rows(files, "fish", FISH_COLUMNS, fish_from_table, notes)
+    named = {(x.patient_id, x.name) for x in given}
+    judged = lesions_from_fish([judge_fish(item) for item in probes])
+    return (*given, *(x for x in judged if (x.patient_id, x.name) not in named))
 
 
 def _mrd(files: Mapping[str, Path], notes: list[str]) -> "tuple[MrdReading, ...]":
@@ -131,11 +165,3 @@ def rule_set(name: str) -> "ResponseRules":
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigRefused("the rule set cannot be read", path=path) from error
     return rules_from(content, path=path)
-
-
-def say(notes: Sequence[str]) -> None:
-    """Notes on stderr; a table in another unit throughout has one per row, and the first tell it."""
-    for note in notes[:_NOTES_SHOWN]:
-        typer.echo(note, err=True)
-    if len(notes) > _NOTES_SHOWN:
-        typer.echo(f"and {len(notes) - _NOTES_SHOWN} more of the kind", err=True)
