@@ -90,6 +90,8 @@ def group_molecules(
     molecules = np.empty(len(pairs), dtype=np.int64)
     nt_low, nt_high = (max(umi_lengths), max(umi_lengths)) if two_parts else umi_lengths
     count = cluster_umis(fragments, settings.umi_edits, nt_low, nt_high, molecules)
+    if settings.umi.kind == "none":
+        molecules, count = _amplicons_apart(molecules, count, settings.most_copies)
     if sum(umi_lengths) >= _TELLING_UMI_NT:
         molecules, count = _joined_across_shifts(fragments, molecules, count)
     order = np.argsort(2 * molecules + fragments[:, STRAND], kind="stable")
@@ -105,29 +107,38 @@ def group_molecules(
 
 def _joined_across_shifts(fragments: I64, molecules: I64, count: int) -> tuple[I64, int]:
     """Molecules, and how many, once those that differ in one end by little are one."""
-    place, index, reads = np.unique(molecules, return_index=True, return_counts=True)
-    first = fragments[index]  # of molecule 0, 1, ...
+    reads = np.bincount(molecules, minlength=count)
+    index = np.empty(count, dtype=np.int64)
+    index[molecules[::-1]] = np.arange(len(molecules))[::-1]  # of equal ones the first is written last
+    first = fragments[index]
     low = first[:, PLACE] >> START_SHIFT
     high = low + (first[:, PLACE] >> SPAN_SHIFT & ((1 << (START_SHIFT - SPAN_SHIFT)) - 1))
     kind = first[:, PLACE] & ((1 << SPAN_SHIFT) - 1)
     order = np.lexsort((high, low, kind, first[:, UMI_HIGH], first[:, UMI_LOW]))
     alike = np.column_stack([first[:, UMI_LOW], first[:, UMI_HIGH], kind])[order]
     shifts = np.abs(np.diff(np.column_stack([low, high])[order], axis=0))
-    rare, common = (
-        np.minimum(reads[order][1:], reads[order][:-1]),
-        np.maximum(reads[order][1:], reads[order][:-1]),
-    )
+    one, other = reads[order][1:], reads[order][:-1]
     joins = (
         (alike[1:] == alike[:-1]).all(axis=1)
         & (shifts.min(axis=1) == 0)
         & (shifts.max(axis=1) <= _MOST_SHIFTED_NT)
-        & (2 * rare - 1 <= common)
+        & (2 * np.minimum(one, other) - 1 <= np.maximum(one, other))
     )
     begins = np.flatnonzero(np.r_[True, ~joins])
     lead = np.empty(count, dtype=np.int64)
-    lead[order] = np.repeat(np.minimum.reduceat(place[order], begins), np.diff(np.r_[begins, count]))
-    kept, renumbered = np.unique(lead[molecules], return_inverse=True)
-    return renumbered.astype(np.int64), len(kept)
+    lead[order] = np.repeat(np.minimum.reduceat(order, begins), np.diff(np.r_[begins, count]))
+    number = np.cumsum(np.bincount(lead, minlength=count) > 0) - 1
+    renumbered: I64 = number[lead][molecules]
+    return renumbered, int(number[-1]) + 1
+
+
+def _amplicons_apart(molecules: I64, count: int, most_copies: int) -> tuple[I64, int]:
+    """Molecules, and how many, once fragments of crowded places are one each: primers set those ends."""
+    crowded = (np.bincount(molecules, minlength=count) > most_copies)[molecules]
+    apart = molecules.copy()
+    apart[crowded] = count + np.arange(int(crowded.sum()))
+    numbers, renumbered = np.unique(apart, return_inverse=True)
+    return renumbered.astype(np.int64), len(numbers)
 
 
 def _no_families() -> Families:

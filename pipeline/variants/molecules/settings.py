@@ -75,7 +75,11 @@ class MoleculeSettings:
     max_fragment_nt
         Longest fragment; a mate further away is not looked for.
     indel_flank_nt
-        Bases a read must show on both sides of a repeat to say whether its length changed.
+        Bases a read must show on both sides of a repeat to say whether its length changed. Fewer, and
+        molecules with the indel, whose read ends are hard to align, are missed more than others.
+    most_copies
+        Without UMIs: pairs of one place beyond which they are no copies of one molecule but an amplicon's
+        molecules, each counted for itself (reads then stand for molecules).
     records_at_once
         Alignments held at once, where targets allow to cut between them; bounds memory.
     """
@@ -88,7 +92,8 @@ class MoleculeSettings:
     min_consensus_llr: float = 5.5
     min_base_quality: int = 6
     max_fragment_nt: int = 600
-    indel_flank_nt: int = 3
+    indel_flank_nt: int = 6
+    most_copies: int = 100
     records_at_once: int = 400_000
 
     def __post_init__(self) -> None:

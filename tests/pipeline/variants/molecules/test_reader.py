@@ -163,6 +163,18 @@ def test_without_umis_fragment_ends_tell_molecules_apart_and_none_is_duplex(refe
     assert not evidence.has_umis
 
 
+def test_without_umis_an_amplicon_counts_its_pairs(reference, tmp_path):
+    """Primers set the ends of all its molecules; 101 copies of one molecule are not believed."""
+    library = Library(BASES)
+    for number in range(101):
+        library.pair(1000, 120, None, change=at(SITE, 1000, 120, ALT) if number < 3 else None)
+    for _ in range(100):
+        library.pair(1010, 120, None)
+    [evidence] = look(library, reference, tmp_path, MoleculeSettings(umi=UmiSource(kind="none")))
+    assert counted(evidence, REF) == [98, 0, 1, 0, 0]
+    assert counted(evidence, ALT) == [3, 0, 0, 0, 0]
+
+
 def test_a_umi_with_n_is_dropped_and_counted(reference, tmp_path):
     library, tally = Library(BASES), ReadTally()
     library.molecule(1000, 120)
