@@ -1,1 +1,1 @@
-"""Tumour DNA in plasma and marrow. No code yet: the place of the assay in the house is kept."""
+"""Tumour DNA in plasma and marrow: tracking, copy number, translocations, fragments, identity."""

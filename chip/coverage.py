@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-__all__ = ["coverage_of_genes", "read_site_depths"]
+__all__ = ["coding_intervals", "coverage_of_genes", "read_site_depths"]
 
 _COLUMNS = ("chrom", "pos", "depth_molecules")
 _REMEDY = "give the table that `nadir variants call --limits` wrote"
@@ -87,7 +87,7 @@ def coverage_of_genes(
             continue
         positions, values = of_contig
         inside = np.zeros(len(positions), dtype=bool)
-        for start, end in _coding_intervals(transcript):
+        for start, end in coding_intervals(transcript):
             inside |= (positions > start) & (positions <= end)
         own = np.sort(values[inside])
         if len(own) == 0:
@@ -119,7 +119,7 @@ def _by_contig(depths: Iterable[tuple[str, int, int]]) -> "dict[str, tuple[Integ
 _SPLICE_NT = 2
 
 
-def _coding_intervals(transcript: "Transcript") -> list[tuple[int, int]]:
+def coding_intervals(transcript: "Transcript") -> list[tuple[int, int]]:
     """Half-open genome intervals of the coding bases with the splice sites beside them."""
     if transcript.coding is None:
         return []

@@ -1,13 +1,16 @@
 """Allele frequencies of a population, from a table the user brings."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from chip.evidence import Candidate
 from pipeline.errors import Problem, SheetRefused
 from pipeline.formats.delimited import read_table
 from pipeline.formats.named_cells import finite_number, named_cells, named_columns
 from pipeline.formats.sheet_cells import Refusal
 
-__all__ = ["AlleleKey", "allele_key", "read_frequencies"]
+__all__ = ["AlleleKey", "allele_key", "read_frequencies", "with_frequencies"]
 
 AlleleKey = tuple[str, int, str, str]
 
@@ -55,3 +58,16 @@ def read_frequencies(path: Path) -> dict[AlleleKey, float]:
     if problems:
         raise SheetRefused(path, problems)
     return found
+
+
+def with_frequencies(candidates: Sequence[Candidate], path: Path) -> tuple[Candidate, ...]:
+    """Candidates with their frequency in a table; None where it does not have them."""
+    frequencies = read_frequencies(path)
+    found = []
+    for candidate in candidates:
+        frequency = None
+        if candidate.pos is not None and candidate.chrom and candidate.ref and candidate.alt:
+            key = allele_key(candidate.chrom, candidate.pos, candidate.ref, candidate.alt)
+            frequency = frequencies.get(key)
+        found.append(replace(candidate, population_frequency=frequency))
+    return tuple(found)

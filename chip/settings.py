@@ -35,11 +35,20 @@ class ChipSettings:
     Homopolymers. ``slippage_alpha`` is the level of the test against slippage; without a measured
     background an insertion or deletion in a run needs ``homopolymer_vaf_min`` (ArCH: 5 %).
 
+    Files, as absolute paths, where samples are BAM files: ``reference`` (FASTA), ``genes`` (GFF3),
+    ``targets`` (BED), ``background`` of controls (empty: the sample's own); ``umi`` says where reads have
+    their UMIs (tag, header, none, inline:4+4).
+
     Coverage. A gene's limit is that of ``gene_share`` of its target bases.
     """
 
     rules: str = "topmed_2022"
     population: str = ""
+    reference: str = ""
+    genes: str = ""
+    targets: str = ""
+    background: str = ""
+    umi: str = "tag"
     population_max: float = 0.001
     chip_vaf: float = 0.02
     chip_vaf_x_male: float = 0.04

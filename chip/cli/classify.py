@@ -59,6 +59,7 @@ def classify(
     """
     from chip.call import call_graft
     from chip.read import read_listed
+    from chip.rules.asked import rule_sets_asked
     from chip.settings import ChipSettings
     from chip.tables import write_calls
 
@@ -66,7 +67,7 @@ def classify(
         raise UsageError("--reference and --limits need --genes beside them")
     for path in (variants, tumour, population, reference, genes, limits):
         o.require_file(path)
-    rule_sets = o.rule_sets_of(rules)
+    rule_sets = rule_sets_asked(rules)
     sample = o.sample_named(variants, patient, timepoint, collected_on, material)
     blood = o.blood_of(age, haemoglobin, neutrophils, platelets, mcv, rdw)
     settings = ChipSettings()

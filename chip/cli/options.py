@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from chip.call import ChipCalls
     from chip.chrs import BloodCounts
     from chip.evidence import GraftEvidence
-    from chip.rules.rule_set import RuleSet
     from pipeline.model import Sample, Sex
 
 __all__ = [
@@ -32,7 +31,6 @@ __all__ = [
     "Tumour",
     "blood_of",
     "require_file",
-    "rule_sets_of",
     "sample_named",
     "say",
     "sex_of",
@@ -90,21 +88,6 @@ def sex_of(text: str | None) -> "Sex | None":
     if text.upper() not in tuple(Sex):
         raise UsageError("--sex is neither F nor M; leave it out where it is not known")
     return Sex(text.upper())
-
-
-def rule_sets_of(name: str) -> "list[RuleSet]":
-    """The deciding set first, then its second opinion and the others that ship; all of them checked."""
-    from chip.rules.checks import require_valid
-    from chip.rules.rule_set import load_rule_set, second_opinion_of
-
-    decides = require_valid(load_rule_set(name))
-    sets = [decides]
-    other = second_opinion_of(decides)
-    shown = [load_rule_set("topmed_2022"), load_rule_set("strict_core")]
-    for rule_set in ([other] if other is not None else []) + shown:
-        if rule_set.id not in {s.id for s in sets}:
-            sets.append(require_valid(rule_set))
-    return sets
 
 
 def blood_of(

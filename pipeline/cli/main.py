@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cfdna.cli import app as cfdna
 from chip.cli import app as chip
 from mrd_flow.cli import app as flow
 from mrd_ngs.cli import app as ngs
@@ -19,6 +20,7 @@ from pipeline.cli.clinical import app as clinical
 from pipeline.cli.concordance import app as concordance
 from pipeline.cli.demo import demo
 from pipeline.cli.detection import app as detection
+from pipeline.cli.review import review
 from pipeline.cli.tables import export, query
 from pipeline.cli.variants import app as variants
 from pipeline.errors import NadirError, SheetRefused, printable
@@ -34,11 +36,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, check, run, status, why, verify, step, report, query, export):
+for command in (demo, check, run, status, why, verify, step, report, review, query, export):
     app.command()(command)
 app.add_typer(ngs, name="ngs")
 app.add_typer(flow, name="flow")
 app.add_typer(chip, name="chip")
+app.add_typer(cfdna, name="cfdna")
 app.add_typer(concordance, name="concordance")
 app.add_typer(clinical, name="clinical")
 app.add_typer(detection, name="detection")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.variants_align import align
 from pipeline.cli.variants_call import background, call
 from pipeline.cli.variants_simulate import simulate
 from pipeline.errors import UsageError
@@ -14,7 +15,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Variants on the genome: names and consequences.", no_args_is_help=True)
 
 
-for command in (call, background, simulate):
+for command in (align, call, background, simulate):
     app.command()(command)
 
 
