@@ -8,9 +8,11 @@
     learning       background from controls, or from a sample outside its candidates
     score_kernels  distribution of the score under error alone
     scoring        score, p-value and decision of alleles
+    support        which observations are evidence
     candidates     alleles of molecules: substitutions, indels, and what molecules join
     filters        why a candidate is rejected
     limits         the smallest VAF that would be called, at every site
     caller         windows of evidence → calls
     vcf_records    calls → VCF 4.4
+    files          BAM to VCF, controls to a background
 """

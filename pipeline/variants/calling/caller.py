@@ -19,12 +19,14 @@ from pipeline.variants.calling.scoring import (
     rates_of_sites,
 )
 from pipeline.variants.calling.settings import CallSettings
+from pipeline.variants.calling.support import supports
 from pipeline.variants.evidence import Allele, SiteEvidence
 from pipeline.variants.reference import Reference
 
 __all__ = ["Call", "WindowCalls", "call_windows"]
 
 _HOMOZYGOUS_LOW = 0.75
+_DUPLEX_TO_LIST = 2  # whatever speaks against them, it is worth saying
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -163,7 +165,8 @@ def _calls(
         rows = [row_of[part] for part in candidate.parts]
         best = min(rows, key=lambda r: float(p_of_parts[r]))
         p = float(p_of_parts[best])
-        if p <= settings.candidate_p or candidate.allele in asked or _at_ends(candidate, settings):
+        duplex = int(candidate.by_strand_class[4])
+        if p <= settings.candidate_p or candidate.allele in asked or duplex >= _DUPLEX_TO_LIST:
             site = _site(evidence, around, candidate, rates, best, p)
             reasons = reasons_against(candidate, site, settings)
             found[candidate.allele] = _call(evidence, around, candidate, rates, best, p, limits, reasons)
@@ -177,18 +180,10 @@ def _calls(
 
 
 def _counts_by_allele(evidence: SiteEvidence, settings: CallSettings) -> NDArray[np.int64]:
-    """Molecules with each allele, (alleles, 5), but for those that show it at an end of their fragment."""
-    rows = evidence.observations[evidence.observations["end_distance"] >= settings.fragment_end_nt]
+    """Molecules with each allele, (alleles, 5), of which the observation is evidence."""
+    rows = evidence.observations[supports(evidence.observations, settings)]
     flat = rows["allele"].astype(np.int64) * 5 + rows["strand_class"]
     return np.bincount(flat, minlength=5 * len(evidence.alleles)).reshape(-1, 5)
-
-
-def _at_ends(candidate: Candidate, settings: CallSettings) -> bool:
-    """Whether several duplex molecules show it at fragment ends, which is worth saying."""
-    rows = candidate.observations
-    return int(candidate.by_strand_class[4]) >= 2 and bool(
-        np.median(rows["end_distance"]) < settings.fragment_end_nt
-    )
 
 
 def _site(

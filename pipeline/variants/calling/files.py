@@ -56,7 +56,7 @@ def learn_background(
     InputRefused
         If a file cannot be used, or samples with and without UMIs are mixed.
     """
-    learner = _learner(targets, settings)
+    learner = BackgroundLearner(targets, settings)
     for path in paths:
         _learn(learner, read_evidence(path, reference, targets, molecules, threads=threads), reference)
     return learner.finish(len(paths))
@@ -90,7 +90,7 @@ def call_bam(
     windows: Iterable[SiteEvidence] = evidence
     if background is None:
         kept = list(evidence)
-        learner = _learner(targets, settings)
+        learner = BackgroundLearner(targets, settings)
         _learn(learner, kept, reference)
         background, windows = learner.finish(0), kept
     tally = CallTally(background_samples=background.samples)
@@ -168,12 +168,6 @@ def _normalised(
         )
     edit = moved(trimmed(start, ref, alt), reference, contig, -1).edit
     return anchored(edit, contig, reference)
-
-
-def _learner(targets: Sequence[Target], settings: CallSettings) -> BackgroundLearner:
-    return BackgroundLearner(
-        targets, max_vaf_error=settings.max_vaf_error, fragment_end_nt=settings.fragment_end_nt
-    )
 
 
 def _learn(learner: BackgroundLearner, windows: Iterable[SiteEvidence], reference: Reference) -> None:

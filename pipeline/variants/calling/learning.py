@@ -20,6 +20,8 @@ from pipeline.variants.calling.background import (
     indel_kind,
 )
 from pipeline.variants.calling.contexts import CONTEXTS, RUN_MAX_NT, Surroundings, reverse_context
+from pipeline.variants.calling.settings import CallSettings
+from pipeline.variants.calling.support import supports
 from pipeline.variants.evidence import Allele, SiteEvidence
 
 __all__ = ["BackgroundLearner"]
@@ -41,16 +43,13 @@ class BackgroundLearner:
     ----------
     targets
         Where sites are kept apart; all samples have the same.
-    max_vaf_error, fragment_end_nt
-        See `pipeline.variants.calling.settings.CallSettings`.
+    settings
+        What is a variant, and which observations count.
     """
 
-    def __init__(
-        self, targets: Sequence[Target], *, max_vaf_error: float = 0.02, fragment_end_nt: int = 10
-    ) -> None:
-        self._end_nt = fragment_end_nt
+    def __init__(self, targets: Sequence[Target], settings: CallSettings | None = None) -> None:
+        self._settings = settings or CallSettings()
         self._targets = tuple(targets)
-        self._max_vaf = max_vaf_error
         self._molecules = np.zeros((CONTEXTS, 4, 3))
         self._errors = np.zeros((CONTEXTS, 4, 3))
         self._spanning = np.zeros((len(INDEL_KINDS), RUN_MAX_NT + 1, 3))
@@ -104,13 +103,13 @@ class BackgroundLearner:
         )
 
     def _errors_of(self, evidence: SiteEvidence) -> NDArray[np.int64]:
-        """Molecules with each base, (sites, 4, 5), without variants, and without what fragment ends show."""
+        """Molecules with each base, (sites, 4, 5), without variants and what is no evidence."""
         counts = evidence.counts[:, :4].astype(np.int64)
         depth = np.maximum(1, counts.sum(axis=(1, 2)))
-        variant = (counts.sum(axis=2) > self._max_vaf * depth[:, None]) | (counts[..., 4] >= 2)
+        variant = (counts.sum(axis=2) > self._settings.max_vaf_error * depth[:, None]) | (counts[..., 4] >= 2)
         variant &= counts.sum(axis=2) > 1
         seen = np.zeros_like(counts)
-        rows = evidence.observations[evidence.observations["end_distance"] >= self._end_nt]
+        rows = evidence.observations[supports(evidence.observations, self._settings)]
         base = np.array(["ACGT".find(a.alt) if len(a.ref) == len(a.alt) else -1 for a in evidence.alleles])
         site = np.array([a.position - evidence.start for a in evidence.alleles], dtype=np.int64)
         if len(rows):
@@ -146,7 +145,7 @@ class BackgroundLearner:
             if len(allele.ref) == len(allele.alt):
                 continue
             rows = evidence.observed(index)
-            classes = rows["strand_class"][rows["end_distance"] >= self._end_nt]
+            classes = rows["strand_class"][supports(rows, self._settings)]
             site = allele.position - evidence.start
             behind = int(around.run_after[site])
             if self._is_variant(len(classes), int(evidence.spanning[site].sum()), behind):
@@ -157,7 +156,7 @@ class BackgroundLearner:
 
     def _is_variant(self, molecules: int, spanning: int, run_nt: int) -> bool:
         """Duplex molecules slip too, so two of them alone make no variant; long runs slip in many."""
-        most = max(self._max_vaf, _SLIPPAGE_MAX if run_nt >= _LONG_RUN_NT else 0.0)
+        most = max(self._settings.max_vaf_error, _SLIPPAGE_MAX if run_nt >= _LONG_RUN_NT else 0.0)
         return molecules > 1 and molecules > most * max(1, spanning)
 
     def _count(self, contig: str, allele: Allele, molecules: int) -> None:

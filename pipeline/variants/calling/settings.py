@@ -23,12 +23,12 @@ class CallSettings:
     max_vaf_error
         Share of molecules above which an allele is no error and teaches the background nothing.
     min_mapping_quality, max_low_mapping
-        Of the supporting molecules on average; share of the site's reads that map poorly.
+        Of a supporting molecule, and of them on average; share of the site's reads that map poorly.
     fragment_end_nt
         What molecules show nearer to an end of their fragment is no evidence, in samples and in controls:
         end repair copies damage of overhangs to both strands there.
     max_mismatches
-        Mean number of other differences of supporting molecules, above which they are from elsewhere.
+        Other differences of a supporting molecule, and of them on average, above which they are foreign.
     strand_p
         Probability of so uneven strands by chance below which they are a reason.
     """

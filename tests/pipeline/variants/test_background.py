@@ -34,8 +34,8 @@ def reference(tmp_path_factory):
         yield opened
 
 
-def learned(reference, *samples, controls=None, start=100, end=2900, **settings):
-    learner = BackgroundLearner([Target("one", start, end)], **settings)
+def learned(reference, *samples, controls=None, start=100, end=2900):
+    learner = BackgroundLearner([Target("one", start, end)])
     around = surroundings(reference, "one", start, end)
     for molecules in samples:
         learner.add(window(reference.bases("one", start, end), start, DEPTH, molecules), around)

@@ -166,6 +166,15 @@ def test_rejected_candidates_keep_their_reason(reference, reason, fields, option
     assert found.genotype == "0/1"
 
 
+@pytest.mark.parametrize("fields", [{"end_distance": 4}, {"mapping_quality": 25}, {"mismatches": 6}])
+def test_what_is_no_evidence_adds_to_the_counts_and_not_to_the_score(reference, fields):
+    good = molecules_with(other(150), 3)
+    alone = only_call(calls(reference, good))
+    with_others = only_call(calls(reference, good + molecules_with(other(150), 2, **fields)))
+    assert with_others.p_value == alone.p_value
+    assert (alone.alt_depth(), with_others.alt_depth()) == (3, 5)
+
+
 def test_damage_is_a_reason_only_on_its_own_strand(reference):
     position = next(p for p in range(150, 180) if BASES[p] == "G")
     oxidised = Allele(position=position, ref="G", alt="T")
