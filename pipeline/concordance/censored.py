@@ -70,7 +70,8 @@ def censored_bivariate(
         Shape (pairs,), true where the value lies below its limit.
     clusters
         Shape (pairs,), the patient of each pair; by default pairs are independent. With
-        it every interval comes from the clustered sandwich.
+        it every interval comes from the clustered sandwich, with Student's t of clusters - 1 degrees
+        of freedom.
     confidence
         Two-sided coverage, in (0, 1).
 
@@ -87,12 +88,10 @@ def censored_bivariate(
         finite, fewer than 3 pairs with both values seen or fewer than 10 clusters, if seen
         values do not vary, or if the likelihood has no maximum inside |rho| < 1.
     """
-    from scipy.special import ndtri
-
     data, centre, scale, labels = _standardised(x, y, x_censored, y_censored, clusters)
     at, lowest, inverse = _maximum(data)
     covariance = inverse if labels is None else _sandwich(data, at, inverse, labels)
-    z = float(ndtri((1 + confidence) / 2))
+    z = _quantile(confidence, 0 if labels is None else int(labels.max()) + 1)
     rho_ci = _fisher(at[4], covariance[4, 4], z)
     if labels is None:
         rho_ci = _profile(data, at, lowest, inverse, z) or rho_ci
@@ -264,6 +263,14 @@ def _concordance(bias: float, sd_x: float, sd_y: float, z: float, covariance: Fl
         ]
     )
     return ccc, float(gradient @ covariance @ gradient) / (1 - ccc**2) ** 2
+
+
+def _quantile(confidence: float, clusters: int) -> float:
+    """Normal, or Student's t with clusters - 1 degrees of freedom: few patients bound a sandwich loosely."""
+    from scipy.special import ndtri, stdtrit
+
+    share = (1 + confidence) / 2
+    return float(stdtrit(clusters - 1, share)) if clusters else float(ndtri(share))
 
 
 def _fisher(at: float, variance: float, z: float) -> Interval:

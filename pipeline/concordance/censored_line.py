@@ -42,7 +42,7 @@ def censored_line(fit: CensoredFit, *, confidence: float = 0.95) -> CensoredLine
     ValueError
         If the methods do not correlate positively.
     """
-    from scipy.special import ndtri
+    from scipy.special import ndtri, stdtrit
 
     if fit.rho <= 0:
         raise ValueError("the methods do not correlate positively: no line")
@@ -56,7 +56,8 @@ def censored_line(fit: CensoredFit, *, confidence: float = 0.95) -> CensoredLine
     log_slope = np.array([0.0, 0.0, -of_apart, of_apart, of_z])
     intercept = fit.mean_y - slope * fit.mean_x
     of_intercept = np.array([-slope, 1.0, 0.0, 0.0, 0.0]) - slope * fit.mean_x * log_slope
-    z = float(ndtri((1 + confidence) / 2))
+    share = (1 + confidence) / 2
+    z = float(stdtrit(fit.clusters - 1, share)) if fit.clusters else float(ndtri(share))
     width = z * float(log_slope @ fit.covariance @ log_slope) ** 0.5
     half = z * float(of_intercept @ fit.covariance @ of_intercept) ** 0.5
     return CensoredLine(
