@@ -11,6 +11,8 @@ from pipeline.model import (
     MrdResult,
     PopulationChange,
     PopulationShare,
+    Revision,
+    Signature,
     ValidatedLimits,
     is_identifier,
 )
@@ -88,6 +90,8 @@ class ReportData:
     findings: tuple[Finding, ...] = ()
     populations: tuple[PopulationShare, ...] = ()
     changes: tuple[PopulationChange, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    signatures: tuple[Signature, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
     pairs: tuple[PairRow, ...] = ()
     compared: tuple[Comparison, ...] = ()

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,8 +72,13 @@ class Batch:
         return self.run_controls / f"{run_id}.json"
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the batch for one run; a second run is refused, a killed one leaves no lock.
+
+        Parameters
+        ----------
+        wait_s
+            Seconds to wait for whoever holds it, before it is refused.
 
         Raises
         ------
@@ -87,7 +93,7 @@ class Batch:
                 f"the batch folder cannot be written ({error.strerror})", path=self.folder
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor, wait_s)
         except BlockingIOError as error:
             raise InputRefused(
                 "another run holds this batch", path=self.folder, remedy="wait for it, or give another --out"
@@ -96,6 +102,17 @@ class Batch:
             yield
         finally:
             os.close(descriptor)
+
+
+def _lock(descriptor: int, wait_s: float) -> None:
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.02)
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,10 +299,16 @@ def _run_flow(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOu
     from mrd_flow.call import call_patient
     from mrd_flow.findings import findings_of
     from mrd_flow.read import read_patient
+    from mrd_flow.revision import told_document
 
     evidence = read_patient(samples, settings, baseline=baseline)
     calls = call_patient(evidence, settings=settings, baseline=baseline)
-    return StepOutput(mrd=calls.results, gates=calls.gates, findings=findings_of(evidence, calls))
+    return StepOutput(
+        mrd=calls.results,
+        gates=calls.gates,
+        findings=findings_of(evidence, calls),
+        document=told_document(evidence, settings, baseline),
+    )
 
 
 def _run_cytof(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:  # noqa: ARG001

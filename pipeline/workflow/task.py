@@ -19,6 +19,7 @@ from pipeline.workflow.steps import RESULT_TABLES, Phase, Step, StepOutput, step
 
 __all__ = [
     "DoneRecord",
+    "checked_inputs",
     "copy_result",
     "execute",
     "failure_of",
@@ -29,6 +30,7 @@ __all__ = [
     "read_output",
     "record_event",
     "record_failure",
+    "settings_of",
 ]
 
 
@@ -62,7 +64,7 @@ def execute(task_json: Path) -> str:
     task = read_task(task_json)
     record_event(folder, "started")
     try:
-        _check_inputs(task)
+        checked_inputs(task)
         before = outputs_before(batch, task)
         output = _run(task, step_for(task.assay), _outputs(batch, before))
     except NadirError as error:
@@ -212,7 +214,7 @@ def _outputs(batch: Batch, before: Mapping[str, str]) -> dict[str, StepOutput | 
 
 def _run(task: Task, step: Step, before: Mapping[str, StepOutput | None]) -> StepOutput:
     """Do the part of the assay's work that the task's phase names."""
-    settings = _settings(task)
+    settings = settings_of(task)
     if task.phase is Phase.WHOLE or step.together is None:
         return step.run(task.samples, settings, task.baseline)
     if task.phase is Phase.INDEX:
@@ -229,7 +231,14 @@ def _run(task: Task, step: Step, before: Mapping[str, StepOutput | None]) -> Ste
     return step.together.follow(task.samples, settings, task.baseline, given.get(own_index), runs)
 
 
-def _check_inputs(task: Task) -> None:
+def checked_inputs(task: Task) -> None:
+    """Refuse a task whose files are not those it was planned with.
+
+    Raises
+    ------
+    DamagedFile
+        If a file is gone, or has another digest.
+    """
     paths = [path for sample in task.samples for path in sample.files]
     for path, (name, expected) in zip(paths, task.inputs.items(), strict=True):
         if not path.is_file():
@@ -240,7 +249,8 @@ def _check_inputs(task: Task) -> None:
             )
 
 
-def _settings(task: Task) -> Any:
+def settings_of(task: Task) -> Any:
+    """The assay's settings with which a task was planned."""
     from pipeline.workflow.config import settings_from_json
 
     return settings_from_json(task.assay, task.parameters)
