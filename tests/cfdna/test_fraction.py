@@ -63,10 +63,10 @@ def estimates(karyotype, coverage, fraction, runs):
 )
 @pytest.mark.parametrize("fraction", [0.0, 0.05])
 def test_informed_fraction_is_unbiased_and_as_sharp_as_asked(karyotype, coverage, largest_error, fraction):
-    found = estimates(karyotype, coverage, fraction, 200)
+    found = estimates(karyotype, coverage, fraction, 150)
     assert abs(found[:, 0].mean() - fraction) <= 0.005
-    # the standard deviation of 200 runs is itself known to 5 %
-    assert found[:, 0].std(ddof=1) <= largest_error * 1.05
+    # the standard deviation of 150 runs is itself known to 6 %
+    assert found[:, 0].std(ddof=1) <= largest_error * 1.06
     covered = np.abs(found[:, 0] - fraction) <= 1.96 * found[:, 1]
     assert covered.mean() >= 0.85
 
