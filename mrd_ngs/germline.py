@@ -170,7 +170,8 @@ def germline_of(settings: NgsSettings) -> GermlineSet:
     InputRefused, DamagedFile
         As `load_germline`.
     """
-    return load_germline(Path(settings.germline) if settings.germline else None)
+    # Without an argument, as everybody asks for the packaged one: the cache keeps one of each call.
+    return load_germline(Path(settings.germline)) if settings.germline else load_germline()
 
 
 def germline_files(folder: Path) -> tuple[Path, ...]:
@@ -227,7 +228,7 @@ def _sort_in(found: Mapping[str, dict[str, str]], path: Path) -> None:
 def _v_genes(gapped: Mapping[str, str], like: Sequence[Gene], root: Path) -> tuple[Gene, ...]:
     genes = [_by_column(name, bases) for name, bases in sorted(gapped.items())]
     anchored = [*(g for g in genes if g.anchor is not None), *(g for g in like if g.anchor is not None)]
-    words = _anchored_words(anchored) if any(g.anchor is None for g in genes) else {}
+    words = _anchored_words(anchored, [g for g in genes if g.anchor is None])
     placed = tuple(g if g.anchor is not None else g._replace(anchor=_by_likeness(g, words)) for g in genes)
     for gene in placed:
         if gene.anchor is not None and not (
@@ -262,12 +263,19 @@ def _late_words(sequence: str) -> Iterable[tuple[str, int]]:
     return ((sequence[i : i + _WORD], i) for i in range(max(0, len(sequence) - _LATE), last + 1))
 
 
-def _anchored_words(genes: Sequence[Gene]) -> dict[tuple[str, str], set[int]]:
-    """Places before the anchor at which a word stands, by locus."""
-    places: dict[tuple[str, str], set[int]] = {}
+def _anchored_words(genes: Sequence[Gene], unplaced: Sequence[Gene]) -> dict[tuple[str, str], set[int]]:
+    """Places before the anchor at which a word of the ``unplaced`` stands in ``genes``, by locus."""
+    places: dict[tuple[str, str], set[int]] = {
+        (gene.name[:3], word): set() for gene in unplaced for word, _ in _late_words(gene.sequence)
+    }
+    loci = {gene.name[:3] for gene in unplaced}
     for gene in genes:
+        if gene.name[:3] not in loci:
+            continue
         for word, place in _late_words(gene.sequence):
-            places.setdefault((gene.name[:3], word), set()).add((gene.anchor or 0) - place)
+            known = places.get((gene.name[:3], word))
+            if known is not None:
+                known.add((gene.anchor or 0) - place)
     return places
 
 

@@ -233,7 +233,11 @@ def _judge(
     trackable = not window.translate(None, b"ACGT") and len(window) >= settings.window_min_nt
     reads = exact_reads(library.reads, window) if trackable else group.reads
     calibration = calibrate(
-        library.spike_in_reads, library.spike_ins, window_nt=len(window), settings=settings
+        library.spike_in_reads,
+        library.spike_ins,
+        window_nt=len(window),
+        settings=settings,
+        counted=library.counted,
     )
     templates = None if calibration is None else reads / calibration.reads_per_template
     cells = nucleated_cells(library.sample)

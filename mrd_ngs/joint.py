@@ -16,6 +16,7 @@ from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration
 from mrd_ngs.track import Track, quantifiable_templates, quasi_poisson_interval
 from pipeline.detection import DETECTION_POWER, Interval, mean_count_for_detection
+from pipeline.detection.tails import beta_lower, gamma_upper, poisson_quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,13 +152,11 @@ def disagreement(observations: Sequence[Observation], settings: NgsSettings) -> 
     float
         1.0 for a single marker, or where none has a read.
     """
-    from scipy.special import gammaincc
-
     if len(observations) < 2 or not any(o.reads for o in observations):
         return 1.0
     high = max(o.templates for o in observations)
     statistic = _least(lambda templates: _deviance(observations, templates, high, settings), high)
-    return float(gammaincc((len(observations) - 1) / 2, statistic / 2))
+    return gamma_upper((len(observations) - 1) / 2, statistic / 2)
 
 
 def lod_templates(markers: Sequence[tuple[Calibration, int]], settings: NgsSettings) -> float | None:
@@ -190,60 +189,71 @@ def lod_templates(markers: Sequence[tuple[Calibration, int]], settings: NgsSetti
     >>> [round(lod_templates([(fit, 2)] * n, NgsSettings()), 3) for n in (1, 2)]
     [3.117, 3.001]
     """
+    # One marker's templates are Poisson whatever share of the drawn genomes reached the assay.
+    shared = settings.marker_shared_sampling if len(markers) > 1 else 1.0
+    misses = [_Misses(calibration, decision_reads) for calibration, decision_reads in markers]
     low, high = 0.0, mean_count_for_detection(1)
-    while _power(markers, high, settings.marker_shared_sampling) < DETECTION_POWER:
+    while _power(misses, high, shared) < DETECTION_POWER:
         low, high = high, 2 * high
         if high > _TEMPLATES_MAX:
             return None
     while high - low > 1e-6 * high:
         middle = (low + high) / 2
-        if _power(markers, middle, settings.marker_shared_sampling) < DETECTION_POWER:
+        if _power(misses, middle, shared) < DETECTION_POWER:
             low = middle
         else:
             high = middle
     return high
 
 
-def _power(markers: Sequence[tuple[Calibration, int]], templates: float, shared: float) -> float:
+class _Misses:
+    """Probabilities that so many templates in the assay leave a marker below its decision count."""
+
+    def __init__(self, calibration: Calibration, decision_reads: int) -> None:
+        self._calibration, self._decision_reads = calibration, decision_reads
+        self._known = [1.0]
+
+    def up_to(self, templates_max: int) -> "NDArray[np.float64]":
+        """Shape (templates_max + 1,), of 0 templates and more."""
+        import numpy as np
+
+        self._known += [self._of(templates) for templates in range(len(self._known), templates_max + 1)]
+        return np.array(self._known[: templates_max + 1])
+
+    def _of(self, templates: int) -> float:
+        mean, dispersion = templates * self._calibration.reads_per_template, self._calibration.dispersion
+        if dispersion <= 1.0 + 1e-9:
+            return gamma_upper(self._decision_reads, mean)
+        return beta_lower(mean / (dispersion - 1.0), self._decision_reads, 1.0 / dispersion)
+
+
+def _power(markers: Sequence[_Misses], templates: float, shared: float) -> float:
     """Probability that any marker is called at this number of expected templates."""
     import numpy as np
-    from scipy.special import gammaln, pdtrik, xlogy  # scipy.stats would take half a second to import
 
     drawn = templates / shared
-    genomes = np.arange(math.ceil(float(pdtrik(1 - 1e-9, drawn))) + 1)
+    genomes = np.arange(poisson_quantile(drawn, 1 - 1e-9) + 1)
+    log_factorials = np.concatenate([[0.0], np.cumsum(np.log(genomes[1:]))])
     missed = np.ones(len(genomes))
-    for calibration, decision_reads in markers:
-        missed *= _missed(calibration, decision_reads, len(genomes) - 1, shared)
-    probabilities = np.exp(xlogy(genomes, drawn) - drawn - gammaln(genomes + 1.0))
+    reached = _reached(log_factorials, shared) if shared < 1 else None
+    for marker in markers:
+        missed *= (
+            marker.up_to(len(genomes) - 1) if reached is None else reached @ marker.up_to(len(genomes) - 1)
+        )
+    probabilities = np.exp(genomes * math.log(drawn) - drawn - log_factorials)
     return float(1 - (probabilities * missed).sum())
 
 
-def _missed(
-    calibration: Calibration, decision_reads: int, genomes_max: int, shared: float
-) -> "NDArray[np.float64]":
-    """Probability, shape (genomes_max + 1,), that so many genomes leave a marker below its decision."""
+def _reached(log_factorials: "NDArray[np.float64]", shared: float) -> "NDArray[np.float64]":
+    """Binomial probability, shape (genomes, templates), that of so many genomes so many are in the assay."""
     import numpy as np
-    from scipy.special import betainc, gammaincc
 
-    most = genomes_max
-    if shared < 1:
-        from scipy.stats import binom
-
-        # Beyond so many templates in the assay a miss is out of the question.
-        most = int(binom.ppf(1 - 1e-12, genomes_max, shared))
-    templates = np.arange(1, most + 1)
-    means = templates * calibration.reads_per_template
-    if calibration.dispersion <= 1.0 + 1e-9:
-        below = gammaincc(decision_reads, means)
-    else:
-        sizes = means / (calibration.dispersion - 1.0)
-        below = betainc(sizes, decision_reads, 1.0 / calibration.dispersion)
-    below = np.concatenate([[1.0], below])
-    if shared == 1:
-        return np.asarray(below, dtype=np.float64)
-    genomes = np.arange(genomes_max + 1)
-    thinned = binom.pmf(np.arange(most + 1)[np.newaxis], genomes[:, np.newaxis], shared) @ below
-    return np.asarray(thinned, dtype=np.float64)
+    genomes = np.arange(len(log_factorials))[:, np.newaxis]
+    templates = np.arange(len(log_factorials))[np.newaxis]
+    others = np.maximum(genomes - templates, 0)
+    logarithms = log_factorials[genomes] - log_factorials[templates] - log_factorials[others]
+    logarithms += templates * math.log(shared) + others * math.log1p(-shared)
+    return np.where(templates <= genomes, np.exp(logarithms), 0.0)
 
 
 def _any_of(efficiencies: Sequence[float], shared: float) -> float:

@@ -38,7 +38,9 @@ class NgsSettings:
     smallest number of reads called a clone (2, so that one hopped or chimaeric read is
     not a relapse), ``background_alpha`` the accepted probability that errors of
     look-alike reads reach the decision count, ``error_rate_min`` the floor of the
-    measured substitution rate per base.
+    measured substitution rate per base. ``template_yield_cv_min`` is the least coefficient of variation
+    of PCR yields between templates that intervals and limits reckon with (0.8, own choice, by
+    simulation: docs/methods/tracking.md); ten cycles at 80 % have 0.33.
     Sequences of at least ``annotated_share_min`` of the reads, and at most
     ``annotated_sequences_max`` of them, are annotated at baseline; of the others about
     ``tail_sequences``.
@@ -101,6 +103,7 @@ class NgsSettings:
     min_reads: int = 2
     background_alpha: float = 0.001
     error_rate_min: float = 2e-4
+    template_yield_cv_min: float = 0.8
     annotated_share_min: float = 2.5e-4
     annotated_sequences_max: int = 5000
     tail_sequences: int = 200
@@ -180,8 +183,9 @@ class NgsSettings:
             raise ValueError("germline must be the absolute path of a folder")
         if not 0 < self.marker_shared_sampling <= 1:
             raise ValueError("marker_shared_sampling must lie in (0, 1]")
-        if not self.marker_amplification_sd >= 0:
-            raise ValueError("marker_amplification_sd cannot be negative")
+        for name in ("marker_amplification_sd", "template_yield_cv_min"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} cannot be negative")
         if not self.swap_ratio > 1:
             raise ValueError("swap_ratio must be above 1")
         if not self.denoise_safety >= 1:

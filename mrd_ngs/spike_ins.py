@@ -16,6 +16,7 @@ from mrd_ngs.evidence import DistinctReads, SpikeIn
 from mrd_ngs.settings import NgsSettings
 from mrd_ngs.window import window_mismatches
 from pipeline.detection import detection_probability
+from pipeline.detection.tails import beta_lower
 from pipeline.errors import InputRefused, Problem, SheetRefused
 
 __all__ = ["Calibration", "calibrate", "fit_calibration", "parse_spike_ins"]
@@ -31,8 +32,9 @@ class Calibration:
 
     ``reads_per_template`` m is total spike-in reads / total copies. ``dispersion`` is the
     index of dispersion of the reads of a known number of templates: the variance between
-    spike-ins relative to Poisson, at least 1; PCR jackpots raise it. ``relative_error`` is
-    the standard error of m divided by m, with ``degrees_of_freedom``. ``error_rate`` is
+    spike-ins relative to Poisson, or that of the least spread of yields reckoned with
+    (`fit_calibration`); PCR jackpots raise it. ``relative_error`` is the standard error of m divided
+    by m, by what the spike-ins show alone, with ``degrees_of_freedom``. ``error_rate`` is
     the substitution rate per base seen in the spike-ins. ``missing`` names spike-ins
     without a read.
     """
@@ -61,12 +63,10 @@ class Calibration:
 
         Negative binomial with mean m and variance phi m; Poisson where phi is 1.
         """
-        from scipy.special import betainc
-
         if self.dispersion <= 1.0 + 1e-9:
             return detection_probability(self.reads_per_template, reads)
         size = self.reads_per_template / (self.dispersion - 1.0)
-        return float(1.0 - betainc(size, reads, 1.0 / self.dispersion))
+        return 1.0 - beta_lower(size, reads, 1.0 / self.dispersion)
 
 
 def parse_spike_ins(text: str, *, path: Path | str | None = None) -> tuple[SpikeIn, ...]:
@@ -131,7 +131,12 @@ def parse_spike_ins(text: str, *, path: Path | str | None = None) -> tuple[Spike
 
 
 def calibrate(
-    reads: DistinctReads, spike_ins: Sequence[SpikeIn], *, window_nt: int, settings: NgsSettings
+    reads: DistinctReads,
+    spike_ins: Sequence[SpikeIn],
+    *,
+    window_nt: int,
+    settings: NgsSettings,
+    counted: str = "reads",
 ) -> Calibration | None:
     """Reads per template from spike-ins of known number.
 
@@ -145,7 +150,9 @@ def calibrate(
         Length of the window in which they are counted exactly. Take the clone's: then
         both lose the same share of reads to sequencing errors.
     settings
-        For the floor of the error rate.
+        For the floors of the error rate and of the spread of yields.
+    counted
+        ``reads``, or ``molecules`` (UMIs), which have no yields.
 
     Returns
     -------
@@ -164,21 +171,31 @@ def calibrate(
     return fit_calibration(
         [(s.name, count[0], s.copies) for s, count in zip(spike_ins, counts, strict=True)],
         error_rate=max(settings.error_rate_min, errors / bases if bases else 0.0),
+        yield_cv_min=settings.template_yield_cv_min if counted == "reads" else 0.0,
     )
 
 
-def fit_calibration(spike_ins: Sequence[tuple[str, int, float]], *, error_rate: float) -> Calibration | None:
+def fit_calibration(
+    spike_ins: Sequence[tuple[str, int, float]], *, error_rate: float, yield_cv_min: float = 0.0
+) -> Calibration | None:
     """Reads per template from each spike-in's name, reads and copies; None without a read.
 
     m = sum of reads / sum of copies; dispersion = Pearson's chi-square of the reads
-    against m x copies, divided by its degrees of freedom, at least 1; relative error of
+    against m x copies, divided by its degrees of freedom; relative error of
     m = sqrt(dispersion / sum of reads).
+
+    A few spike-ins may agree by chance, and a clone may amplify less evenly than they do. So a template's
+    reads are taken to vary at least as those of templates whose yields have the coefficient of
+    variation c = ``yield_cv_min``: dispersion >= 1 + c^2 m. Molecules (UMIs) have no yields: c = 0.
 
     Examples
     --------
-    >>> fit = fit_calibration([("A", 90, 40), ("B", 110, 40), ("C", 100, 40)], error_rate=0.001)
+    >>> three = [("A", 90, 40), ("B", 110, 40), ("C", 100, 40)]
+    >>> fit = fit_calibration(three, error_rate=0.001)
     >>> fit.reads_per_template, fit.dispersion, round(fit.relative_error, 4)
     (2.5, 1.0, 0.0577)
+    >>> round(fit_calibration(three, error_rate=0.001, yield_cv_min=0.8).dispersion, 2)
+    2.6
     """
     exact = np.array([reads for _, reads, _ in spike_ins], dtype=np.float64)
     total = float(exact.sum())
@@ -188,11 +205,11 @@ def fit_calibration(spike_ins: Sequence[tuple[str, int, float]], *, error_rate: 
     per_template = total / float(copies.sum())
     expected = per_template * copies
     degrees = len(spike_ins) - 1
-    dispersion = max(1.0, float(((exact - expected) ** 2 / expected).sum()) / degrees)
+    seen = max(1.0, float(((exact - expected) ** 2 / expected).sum()) / degrees)
     return Calibration(
         reads_per_template=per_template,
-        dispersion=dispersion,
-        relative_error=(dispersion / total) ** 0.5,
+        dispersion=max(seen, 1.0 + yield_cv_min**2 * per_template),
+        relative_error=(seen / total) ** 0.5,
         degrees_of_freedom=degrees,
         error_rate=error_rate,
         reads=int(total),

@@ -15,6 +15,7 @@ from mrd_ngs.settings import NgsSettings
 from mrd_ngs.spike_ins import Calibration, calibrate
 from mrd_ngs.window import WindowCount, count_window
 from pipeline.detection import Interval, decision_count_above_background, garwood
+from pipeline.detection.tails import student_t_quantile
 from pipeline.model import Marker
 
 __all__ = [
@@ -125,7 +126,11 @@ def track_marker(
     """
     window = count_window(library.reads, marker.sequence.encode())
     calibration = calibrate(
-        library.spike_in_reads, library.spike_ins, window_nt=len(marker.sequence), settings=settings
+        library.spike_in_reads,
+        library.spike_ins,
+        window_nt=len(marker.sequence),
+        settings=settings,
+        counted=library.counted,
     )
     error_rate = settings.error_rate_min if calibration is None else calibration.error_rate
     per_base = error_rate / 3
@@ -213,9 +218,7 @@ def quasi_poisson_interval(
     Interval
         Bounds in templates, as `template_interval` describes them.
     """
-    from scipy.special import stdtrit
-
-    quantile = float(stdtrit(degrees_of_freedom, 1 - (1 - confidence) / 2))
+    quantile = student_t_quantile(degrees_of_freedom, 1 - (1 - confidence) / 2)
     calibration_width = quantile * relative_error
     if not templates:
         # An unseen clone must not look surer than the dispersion of its reads allows.

@@ -6,6 +6,8 @@ calls it.
 
 from typing import NamedTuple
 
+from pipeline.detection.tails import gamma_lower_inverse
+
 __all__ = ["Interval", "clopper_pearson", "garwood", "newcombe", "wilson"]
 
 
@@ -46,14 +48,12 @@ def garwood(count: float, *, confidence: float = 0.95) -> Interval:
     >>> [round(b, 4) for b in garwood(0)], [round(b, 4) for b in garwood(20)]
     ([0.0, 3.6889], [12.2165, 30.8884])
     """
-    from scipy.special import gammaincinv
-
     alpha = _alpha(confidence)
     if not count >= 0:
         raise ValueError(f"a count cannot be negative: {count}")
-    # Below 1e-3 the bound, about (alpha/2)^(1/count), is 0 in double precision and scipy gives NaN.
-    low = float(gammaincinv(count, alpha / 2)) if count > 1e-3 else 0.0
-    return Interval(low, float(gammaincinv(count + 1, 1 - alpha / 2)))
+    # Below 1e-3 the bound, about (alpha/2)^(1/count), is 0 in double precision.
+    low = gamma_lower_inverse(count, alpha / 2) if count > 1e-3 else 0.0
+    return Interval(low, gamma_lower_inverse(count + 1, 1 - alpha / 2))
 
 
 def clopper_pearson(successes: int, trials: int, *, confidence: float = 0.95) -> Interval:

@@ -4,7 +4,7 @@ Not the validated limit of an assay (limit of blank, probit): that is a property
 of a method, this one of a tube.
 """
 
-import math
+from pipeline.detection.tails import gamma_lower, gamma_lower_inverse, poisson_quantile
 
 __all__ = [
     "DETECTION_POWER",
@@ -44,12 +44,10 @@ def detection_probability(mean_count: float, decision_count: int) -> float:
     >>> round(detection_probability(20.0, 20), 2)
     0.53
     """
-    from scipy.special import gammainc
-
     _check_decision_count(decision_count)
     if not mean_count >= 0:
         raise ValueError(f"an expected count cannot be negative: {mean_count}")
-    return float(gammainc(decision_count, mean_count))
+    return gamma_lower(decision_count, mean_count)
 
 
 def mean_count_for_detection(decision_count: int, *, power: float = DETECTION_POWER) -> float:
@@ -81,11 +79,9 @@ def mean_count_for_detection(decision_count: int, *, power: float = DETECTION_PO
     >>> [round(mean_count_for_detection(k), 3) for k in (1, 2, 20)]
     [2.996, 4.744, 27.879]
     """
-    from scipy.special import gammaincinv
-
     _check_decision_count(decision_count)
     _check_probability("power", power)
-    return float(gammaincinv(decision_count, power))
+    return gamma_lower_inverse(decision_count, power)
 
 
 def decision_count_above_background(background_mean: float, *, minimum: int, alpha: float = 0.05) -> int:
@@ -117,8 +113,6 @@ def decision_count_above_background(background_mean: float, *, minimum: int, alp
     >>> decision_count_above_background(0.0, minimum=20), decision_count_above_background(30.0, minimum=20)
     (20, 40)
     """
-    from scipy.special import pdtr, pdtrik  # scipy.stats would take half a second to import
-
     _check_decision_count(minimum)
     _check_probability("alpha", alpha)
     if not background_mean >= 0:
@@ -126,10 +120,7 @@ def decision_count_above_background(background_mean: float, *, minimum: int, alp
     if background_mean == 0:
         return minimum
     # P(X >= k) <= alpha  <=>  P(X <= k - 1) >= 1 - alpha
-    last = math.ceil(pdtrik(1 - alpha, background_mean))
-    if pdtr(max(last - 1, 0), background_mean) >= 1 - alpha:  # rounding of the inverse
-        last = max(last - 1, 0)
-    return max(minimum, last + 1)
+    return max(minimum, poisson_quantile(background_mean, 1 - alpha) + 1)
 
 
 def sample_lod(

@@ -71,6 +71,25 @@ class Batch:
             raise UsageError("a run's name is not an identifier")
         return self.run_controls / f"{run_id}.json"
 
+    def _refuse_links(self) -> None:
+        for folder in (
+            self.folder,
+            self.folder / "tasks",
+            self.results,
+            self.report,
+            self.report / "patients",
+        ):
+            if not folder.is_dir():
+                continue
+            with os.scandir(folder) as entries:
+                link = next((entry.name for entry in entries if entry.is_symlink()), None)
+            if link is not None:
+                raise InputRefused(
+                    "it is a link, and a batch is written only within its own folder",
+                    path=folder / link,
+                    remedy="remove the link, or give another --out",
+                )
+
     @contextmanager
     def locked(self, *, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the batch for one run; a second run is refused, a killed one leaves no lock.
@@ -83,7 +102,8 @@ class Batch:
         Raises
         ------
         InputRefused
-            If another process holds the batch, or the folder cannot be made or written.
+            If another process holds the batch, the folder cannot be made or written, or something in it
+        is a link: what is written must not land elsewhere.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -99,6 +119,7 @@ class Batch:
                 "another run holds this batch", path=self.folder, remedy="wait for it, or give another --out"
             ) from error
         else:
+            self._refuse_links()
             yield
         finally:
             os.close(descriptor)

@@ -161,6 +161,8 @@ def write_pages(
         findings=collected.records["findings"],
         populations=collected.records["populations"],
         changes=collected.records["population_changes"],
+        chip=collected.records["chip"],
+        chip_variants=collected.records["chip_variants"],
         revisions=tuple(v for _, v in sorted(decisions.revisions.items())),
         signatures=decisions.signatures,
         comparisons=compared.rows,

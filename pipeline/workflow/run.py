@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.errors import Interrupted
+from pipeline.errors import InputRefused, Interrupted
 from pipeline.formats.atomic import sweep_temporaries
 from pipeline.formats.samplesheet import read_sheet
 from pipeline.model import Sample
@@ -100,6 +100,12 @@ def run_batch(
     try:
         with batch.locked():
             return _run_locked(sheet, batch, config, samples, engine or engine_named(jobs=jobs), say)
+    except OSError as error:
+        raise InputRefused(
+            f"a file cannot be written or read ({error.strerror or error})",
+            path=error.filename,
+            remedy="see to space and permissions, then give the same command again; what is done is kept",
+        ) from error
     except KeyboardInterrupt as stop:
         raise Interrupted("interrupted; what is done is kept, the same command goes on from there") from stop
 

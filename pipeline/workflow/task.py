@@ -52,7 +52,9 @@ def execute(task_json: Path) -> str:
     """Run the task of ``task_json`` in its own folder; the SHA-256 of its output.
 
     The output is written before the done-record; whatever is killed in between is run
-    again. Inputs are hashed again here: a file changed since planning is refused.
+    again. Inputs are hashed again here: a file changed since planning is refused. A task that
+    is done already is not repeated: a scheduler may try a job again that was lost after its
+    done-record and before its exit code.
 
     Raises
     ------
@@ -62,9 +64,13 @@ def execute(task_json: Path) -> str:
     folder = TaskFolder(task_json.absolute().parent)
     batch = Batch(folder.folder.parent.parent)
     task = read_task(task_json)
-    record_event(folder, "started")
     try:
         checked_inputs(task)
+        done = finished(batch, task)
+        if done is not None:
+            record_event(folder, "kept")
+            return done.output_sha256
+        record_event(folder, "started")
         before = outputs_before(batch, task)
         output = _run(task, step_for(task.assay), _outputs(batch, before))
     except NadirError as error:

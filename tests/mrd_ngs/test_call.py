@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+from scipy.stats import nbinom, poisson
 
 from mrd_ngs.call import METHOD_VERSION, call_markers, call_patient
 from mrd_ngs.evidence import Library
@@ -34,7 +35,8 @@ def test_clone_reads_become_a_fraction_of_cells(make_library: Make, make_marker)
 
 
 def test_negative_carries_its_limit_in_words(make_library: Make, make_marker) -> None:
-    result = only(make_library(clone=0), make_marker())
+    even = NgsSettings(template_yield_cv_min=0)
+    (result,) = call_markers([make_library(clone=0)], [make_marker()], settings=even).results
     assert result.status is Status.NOT_DETECTED
     assert result.value == 0.0
     assert result.numerator == 0.0
@@ -47,6 +49,17 @@ def test_negative_carries_its_limit_in_words(make_library: Make, make_marker) ->
     )
     assert result.loq is not None
     assert result.loq >= result.lod
+
+
+def test_limit_reckons_with_yields_less_even_than_the_spike_ins(make_library: Make, make_marker) -> None:
+    result = only(make_library(clone=0), make_marker())
+    # Yields with a coefficient of variation of 0.8: reads of j templates are negative binomial with
+    # mean 5 j and size j / 0.64. By scipy, not by what is tested.
+    templates = np.arange(60)
+    missed = np.concatenate([[1.0], nbinom.cdf(1, templates[1:] / 0.64, 1 / (1 + 0.64 * 5))])
+    assert result.lod is not None
+    assert (poisson.pmf(templates, result.lod * 1e6) * missed).sum() == pytest.approx(0.05, rel=1e-4)
+    assert "dispersion 4.20" in result.lod_basis
 
 
 def test_one_read_is_not_a_relapse(make_library: Make, make_marker) -> None:
@@ -155,7 +168,7 @@ def test_a_negative_does_not_rest_on_markers_that_contradict_each_other(
 ) -> None:
     # 50 reads of the first marker where errors of its look-alikes explain 27 of up to 44: if it
     # were called, the clone would be; here the accepted chance is so small that it is not.
-    strict = NgsSettings(background_alpha=1e-9, discordance_alpha=0.2)
+    strict = NgsSettings(background_alpha=1e-9, discordance_alpha=0.2, template_yield_cv_min=0)
     library = make_library(clone=50, others={neighbour: 400_000})
     first, second, clone = call_markers([library], pair, settings=strict).results
     assert first.status is second.status is Status.NOT_DETECTED
@@ -164,7 +177,8 @@ def test_a_negative_does_not_rest_on_markers_that_contradict_each_other(
 
 
 def test_two_negative_markers_are_one_negative_clone(make_library: Make, pair: list[Marker]) -> None:
-    *_, clone = call_markers([make_library()], pair, settings=SETTINGS).results
+    even = NgsSettings(template_yield_cv_min=0)
+    *_, clone = call_markers([make_library()], pair, settings=even).results
     assert clone.status is Status.NOT_DETECTED
     assert clone.reason is Reason.BELOW_DECISION_COUNT
     assert clone.value == clone.ci_low == 0.0

@@ -52,6 +52,15 @@ def test_interval_covers_also_with_heavier_jackpots(jackpots: str, mean_template
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("mean_templates", [3.0, 10.0, 100.0, 1000.0])
+def test_interval_covers_a_clone_with_heavier_jackpots_than_its_spike_ins(mean_templates: float) -> None:
+    """What no spike-in can show; the floor of the dispersion is there for it."""
+    tube = Tube(jackpots="branching", clone_jackpots="gamma")
+    assert study_coverage(np.random.default_rng(2), mean_templates, tube, LIBRARIES) >= 0.95 - THREE_ERRORS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_look_alikes_are_never_called_and_the_clones_reads_are_recovered() -> None:
     found = study_negatives(np.random.default_rng(3), negatives=300, positives=30)
     assert found.negatives == 300

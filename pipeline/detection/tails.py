@@ -1,4 +1,4 @@
-"""Incomplete gamma and beta functions of single numbers, for the tails of counting distributions.
+"""Tails of counting distributions, of single numbers: incomplete gamma and beta functions, their inverses.
 
 The tail of a Poisson count is an incomplete gamma function, that of a negative binomial or
 binomial count an incomplete beta function. `scipy.special` has them too; importing it takes a
@@ -12,10 +12,18 @@ latter two evaluated forwards (Lentz, Appl Opt 1976;15:668).
 import math
 from collections.abc import Callable
 
-__all__ = ["beta_lower", "gamma_lower", "gamma_lower_inverse", "gamma_upper", "student_t_quantile"]
+__all__ = [
+    "beta_lower",
+    "gamma_lower",
+    "gamma_lower_inverse",
+    "gamma_upper",
+    "poisson_quantile",
+    "student_t_quantile",
+]
 
 _EPSILON = 1e-16
 _TINY = 1e-300
+_STEPS_MAX = 200  # some ten are needed; more only where the root underflows
 _STIRLING_FROM = 16.0
 """From here on four terms of Stirling's series are exact in double precision."""
 
@@ -125,14 +133,43 @@ def student_t_quantile(degrees_of_freedom: float, probability: float) -> float:
     return _root(excess, 1.0) if tail < 1 else 0.0
 
 
+def poisson_quantile(mean: float, probability: float) -> int:
+    """Smallest count that a Poisson variable exceeds with probability 1 - ``probability`` or less.
+
+    Parameters
+    ----------
+    mean
+        Expected count, >= 0.
+    probability
+        In (0, 1).
+
+    Examples
+    --------
+    >>> poisson_quantile(30.0, 0.95)
+    39
+    """
+
+    def reached(count: int) -> bool:
+        return gamma_upper(count + 1, mean) >= probability
+
+    low, high, step = -1, int(mean), 1 + int(math.sqrt(mean))
+    while not reached(high):
+        low, high, step = high, high + step, 2 * step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high
+
+
 def _gamma_front(shape: float, x: float) -> float:
     """x^a e^-x / Gamma(a); about the mean of a large shape without cancelling large logarithms."""
     if shape < _STIRLING_FROM:
         return math.exp(shape * math.log(x) - x - math.lgamma(shape))
     off = (x - shape) / shape
+    logarithm = math.log1p(off) if abs(off) < 0.5 else math.log(x / shape)
     inverse = 1 / (shape * shape)
     series = (1 / 12 - inverse * (1 / 360 - inverse * (1 / 1260 - inverse / 1680))) / shape
-    return math.sqrt(shape / math.tau) * math.exp(shape * (math.log1p(off) - off) - series)
+    return math.sqrt(shape / math.tau) * math.exp(shape * (logarithm - off) - series)
 
 
 def _gamma_series(shape: float, x: float) -> float:
@@ -203,7 +240,9 @@ def _root(function: Callable[[float], float], start: float) -> float:
         high, value_high, low, step = low, value_low, low - step, 2 * step
         value_low = function(math.exp(low))
     middle, kept = high, 0
-    while value_low and value_high:
+    for _ in range(_STEPS_MAX):
+        if not (value_low and value_high):
+            return math.exp(low if not value_low else high)
         before, middle = middle, (low * value_high - high * value_low) / (value_high - value_low)
         if abs(middle - before) <= 1e-16 * max(1.0, abs(middle)) or not low < middle < high:
             return math.exp(middle)
@@ -214,4 +253,4 @@ def _root(function: Callable[[float], float], start: float) -> float:
         else:
             low, value_low, value_high = middle, value, value_high / 2 if kept < 0 else value_high
             kept = -1
-    return math.exp(high if not value_high else low)
+    return math.exp(middle)
