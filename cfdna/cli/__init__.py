@@ -5,6 +5,7 @@ import typer
 from cfdna.cli.fraction import fraction
 from cfdna.cli.profile import normals, profile
 from cfdna.cli.samples import fragments, identity
+from cfdna.cli.simulation import simulate
 from cfdna.cli.tracking import track
 
 __all__ = ["app"]
@@ -20,5 +21,5 @@ def _cfdna() -> None:
     pass
 
 
-for command in (track, profile, normals, fraction, fragments, identity):
+for command in (track, profile, normals, fraction, fragments, identity, simulate):
     app.command()(command)

@@ -174,7 +174,7 @@ def test_blanks_are_called_no_oftener_than_claimed(rng):
 @pytest.mark.slow
 @pytest.mark.parametrize("fraction", [0.0, 1e-5])
 def test_three_million_molecules_find_a_tumour_fraction_of_1e_5(fraction, rng):
-    truth = TrackingTruth(tumour_fraction=fraction, sites=1000, depth_molecules=3000, error_rate=1e-6)
+    truth = TrackingTruth(tumour_fraction=fraction, sites=100, depth_molecules=30_000, error_rate=1e-6)
     called = share_called(truth, rng, 1000)
     assert called >= 0.95 if fraction else called <= 0.01
 

@@ -1,8 +1,12 @@
 """Tumour fraction from copy number, under noise of another model than the one fitted."""
 
+import json
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from cfdna.cli import app
 from cfdna.copy_number.bin_files import read_bins, read_karyotype, write_bins
 from cfdna.copy_number.bins import Bins
 from cfdna.copy_number.count_model import design_of, fit_counts
@@ -63,10 +67,10 @@ def estimates(karyotype, coverage, fraction, runs):
 )
 @pytest.mark.parametrize("fraction", [0.0, 0.05])
 def test_informed_fraction_is_unbiased_and_as_sharp_as_asked(karyotype, coverage, largest_error, fraction):
-    found = estimates(karyotype, coverage, fraction, 200)
+    found = estimates(karyotype, coverage, fraction, 150)
     assert abs(found[:, 0].mean() - fraction) <= 0.005
-    # the standard deviation of 200 runs is itself known to 5 %
-    assert found[:, 0].std(ddof=1) <= largest_error * 1.05
+    # the standard deviation of 150 runs is itself known to 6 %
+    assert found[:, 0].std(ddof=1) <= largest_error * 1.06
     covered = np.abs(found[:, 0] - fraction) <= 1.96 * found[:, 1]
     assert covered.mean() >= 0.85
 
@@ -157,3 +161,23 @@ def test_a_karyotype_needs_copies(tmp_path):
     path.write_text("chr1\t0\t100\n")
     with pytest.raises(InputRefused, match="line 1: is no segment"):
         read_karyotype(path)
+
+
+def test_simulate_and_fraction_agree_on_the_command_line(tmp_path):
+    def run(*arguments):
+        ended = CliRunner().invoke(app, [str(a) for a in arguments])
+        assert ended.exit_code == 0, ended.output
+
+    run("simulate", "--out", tmp_path / "s", "--tumour-fraction", 0.2, "--coverage", 0.2)
+    run("simulate", "--out", tmp_path / "again", "--tumour-fraction", 0.2, "--coverage", 0.2)
+    bins, karyotype = tmp_path / "s" / "bins.tsv", tmp_path / "s" / "karyotype.bed"
+    assert bins.read_bytes() == (tmp_path / "again" / "bins.tsv").read_bytes()
+    for way, options in (("informed", ["--karyotype", karyotype]), ("blind", ["--blind"])):
+        out = tmp_path / f"{way}.json"
+        run("fraction", bins, *options, "--out", out)
+        document = json.loads(out.read_text())
+        assert document["status"] == "DETECTED"
+        assert document["mode"] == way
+        assert document["value"] == pytest.approx(0.2, abs=0.015)
+    ended = CliRunner().invoke(app, ["fraction", str(bins), "--out", str(tmp_path / "x.json")])
+    assert "either --karyotype K.bed or --blind" in str(ended.exception)
