@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 DEMO   ?= nadir-demo
 JOBS   ?= 2
 # Part of the installation: numba keeps what it compiled beside the package, for every later run.
-COMPILE = from mrd_ngs.annotate import annotate_sequences; from mrd_ngs.germline import load_germline; \
+COMPILE = from pipeline.variants.molecules.compiled import compile_kernels; compile_kernels(); \
+          from mrd_ngs.annotate import annotate_sequences; from mrd_ngs.germline import load_germline; \
           annotate_sequences(['ACGT' * 60], load_germline())
 
 .PHONY: help demo test test-slow lint fix wheel-test engine-test bench lock clean
@@ -55,6 +56,8 @@ bench: $(VENV)/.test           ## speed and accuracy beside IgBLAST and FlowKit 
 	$(BIN)/python -m pip download --quiet --no-deps --require-hashes -r tests/bench/peers.txt -d $(VENV)/peers
 	$(BIN)/python tests/bench/bench_ngs.py --igblast $(VENV)/peers/sadie_antibody-2.1.1-py3-none-any.whl
 	$(BIN)/python tests/bench/bench_flow.py
+	$(BIN)/python tests/bench/bench_molecules.py
+	$(BIN)/python tests/bench/bench_workflow.py
 
 lock:          ## remake the hash-locked requirement files (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --group lock -o requirements.txt

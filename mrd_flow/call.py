@@ -7,6 +7,7 @@ DETECTED, and the interval carries it and the share of the clone that is missed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from mrd_flow.evidence import Classification, FlowEvidence, FlowSettings
 from mrd_flow.flags import Flag, contradiction, failures, flag, flags_of
@@ -15,12 +16,30 @@ from mrd_flow.numbers import Numbers, numbers_of
 from pipeline.detection import DETECTION_POWER
 from pipeline.model import DenominatorUnit, GateCount, MrdResult, Reason, Status, format_fraction
 
-__all__ = ["METHOD_VERSION", "TARGET_ID", "Flag", "FlowCalls", "call_patient"]
+__all__ = [
+    "METHOD_VERSION",
+    "TARGET_ID",
+    "AtDiagnosis",
+    "Flag",
+    "FlowCalls",
+    "call_patient",
+    "call_sample",
+    "told_of",
+]
 
 METHOD_VERSION = "flow-classifier-1"
 TARGET_ID = "aberrant_plasma_cells"
 
 _MANY_PLASMA_CELLS = 0.02  # of nucleated cells; marrows without myeloma hold fewer (choice of this project)
+
+
+class AtDiagnosis(StrEnum):
+    """Whether a patient's sample of diagnosis shows the clone to this panel."""
+
+    SEEN = "seen"
+    UNSEEN = "unseen"
+    MISSING = "missing"
+    NOT_ASKED = "not_asked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,30 +77,45 @@ def call_patient(
     FlowCalls
         One result per sample, never a number where the panel did not fit.
     """
-    results, numbers, dilutions, gates, flags = [], [], [], [], []
-    for sample in evidence:
-        diagnosis = _diagnosis(sample, evidence, baseline)
-        counted = numbers_of(sample, settings)
-        dilution = _dilution(sample)
-        noted = flags_of(sample, counted, dilution, settings)
-        if baseline is not None and not diagnosis:
-            noted.append(flag(sample, "no_baseline", "it is not known whether the gate sees this clone"))
-        result = _result(sample, counted, noted, settings)
-        unseen = bool(diagnosis) and not any(_holds_the_clone(d, settings) for d in diagnosis)
-        if unseen and result.status is Status.NOT_DETECTED:
-            result = replace(result, status=Status.INDETERMINATE, reason=Reason.CLONE_OUTSIDE_GATE)
-        results.append(result)
-        numbers.append(counted)
-        dilutions.append(dilution)
-        gates += _gate_counts(sample)
-        flags += noted
+    calls = [call_sample(s, settings, told_of(s, evidence, baseline, settings)) for s in evidence]
     return FlowCalls(
-        results=tuple(results),
-        numbers=tuple(numbers),
-        dilutions=tuple(dilutions),
-        gates=tuple(gates),
-        flags=tuple(flags),
+        results=tuple(r for c in calls for r in c.results),
+        numbers=tuple(n for c in calls for n in c.numbers),
+        dilutions=tuple(d for c in calls for d in c.dilutions),
+        gates=tuple(g for c in calls for g in c.gates),
+        flags=tuple(f for c in calls for f in c.flags),
     )
+
+
+def call_sample(sample: FlowEvidence, settings: FlowSettings, told: AtDiagnosis) -> FlowCalls:
+    """Call one sample, told what diagnosis says of its panel; otherwise as `call_patient`."""
+    counted = numbers_of(sample, settings)
+    dilution = _dilution(sample)
+    noted = flags_of(sample, counted, dilution, settings)
+    if told is AtDiagnosis.MISSING:
+        noted.append(flag(sample, "no_baseline", "it is not known whether the gate sees this clone"))
+    result = _result(sample, counted, noted, settings)
+    if told is AtDiagnosis.UNSEEN and result.status is Status.NOT_DETECTED:
+        result = replace(result, status=Status.INDETERMINATE, reason=Reason.CLONE_OUTSIDE_GATE)
+    return FlowCalls(
+        results=(result,),
+        numbers=(counted,),
+        dilutions=(dilution,),
+        gates=tuple(_gate_counts(sample)),
+        flags=tuple(noted),
+    )
+
+
+def told_of(
+    sample: FlowEvidence, evidence: Sequence[FlowEvidence], baseline: str | None, settings: FlowSettings
+) -> AtDiagnosis:
+    """What a patient's samples of diagnosis say to one of them."""
+    if baseline is None:
+        return AtDiagnosis.NOT_ASKED
+    diagnosis = _diagnosis(sample, evidence, baseline)
+    if not diagnosis:
+        return AtDiagnosis.MISSING
+    return AtDiagnosis.SEEN if any(_holds_the_clone(d, settings) for d in diagnosis) else AtDiagnosis.UNSEEN
 
 
 def _diagnosis(

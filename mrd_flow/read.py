@@ -28,6 +28,7 @@ from pipeline.model import Sample
 __all__ = [
     "CountedSample",
     "OpenedSample",
+    "Teller",
     "count_sample",
     "gate_sample",
     "gated_tube",
@@ -118,17 +119,35 @@ def read_patient(
     UsageError, ConfigRefused, DamagedFile, InputRefused
         As `read_sample`.
     """
-    known: dict[str, DiagnosticPhenotype] = {}
+    teller = Teller(baseline)
     found: dict[int, FlowEvidence] = {}
-    order = sorted(range(len(samples)), key=lambda i: samples[i].timepoint != baseline)
-    for i in order:
-        sample = samples[i]
-        at_baseline = sample.timepoint == baseline
-        found[i] = read_sample(sample, settings, diagnosis=None if at_baseline else known.get(sample.panel))
-        classified = found[i].classification
-        if at_baseline and classified is not None and classified.phenotype is not None:
-            known.setdefault(sample.panel, classified.phenotype)
+    for i in _diagnosis_first(samples, baseline):
+        found[i] = read_sample(samples[i], settings, diagnosis=teller.known_of(samples[i]))
+        teller.learn(found[i])
     return tuple(found[i] for i in range(len(samples)))
+
+
+class Teller:
+    """Tells later samples of a patient what the clone looked like at diagnosis, by panel."""
+
+    def __init__(self, baseline: str) -> None:
+        self.baseline = baseline
+        self.phenotypes: dict[str, DiagnosticPhenotype] = {}
+
+    def known_of(self, sample: Sample) -> DiagnosticPhenotype | None:
+        """What a sample may be told; nothing at diagnosis itself."""
+        return None if sample.timepoint == self.baseline else self.phenotypes.get(sample.panel)
+
+    def learn(self, evidence: FlowEvidence) -> None:
+        """Keep the phenotype of the first sample of diagnosis that shows it."""
+        classified = evidence.classification
+        at_diagnosis = evidence.sample.timepoint == self.baseline
+        if at_diagnosis and classified is not None and classified.phenotype is not None:
+            self.phenotypes.setdefault(evidence.sample.panel, classified.phenotype)
+
+
+def _diagnosis_first(samples: Sequence[Sample], baseline: str) -> list[int]:
+    return sorted(range(len(samples)), key=lambda i: samples[i].timepoint != baseline)
 
 
 def open_sample(sample: Sample, panel: Panel, settings: FlowSettings) -> OpenedSample:

@@ -3,6 +3,8 @@
 import typer
 
 from cfdna.cli.fraction import fraction
+from cfdna.cli.profile import normals, profile
+from cfdna.cli.samples import fragments, identity
 from cfdna.cli.tracking import track
 
 __all__ = ["app"]
@@ -18,5 +20,5 @@ def _cfdna() -> None:
     pass
 
 
-for command in (track, fraction):
+for command in (track, profile, normals, fraction, fragments, identity):
     app.command()(command)

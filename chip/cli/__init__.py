@@ -2,6 +2,7 @@
 
 import typer
 
+from chip.cli.call import call
 from chip.cli.classify import classify
 from chip.cli.cohort import cohort
 from chip.cli.rules import rules
@@ -10,6 +11,7 @@ from chip.cli.series import series
 __all__ = ["app"]
 
 app = typer.Typer(help="Clonal haematopoiesis in graft and blood.", no_args_is_help=True)
+app.command()(call)
 app.command()(classify)
 app.command()(series)
 app.command()(cohort)

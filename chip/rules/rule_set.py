@@ -22,6 +22,7 @@ __all__ = [
     "RuleSet",
     "Verdict",
     "load_rule_set",
+    "rule_set_files",
     "second_opinion_of",
     "shipped_rule_sets",
     "windows_by_gene",
@@ -191,6 +192,19 @@ def windows_by_gene(rule_set: RuleSet) -> dict[str, list[tuple[int, int]]]:
         if is_in and rule.aa_start is not None and rule.aa_end is not None:
             found.setdefault(rule.gene, []).append((rule.aa_start, rule.aa_end))
     return found
+
+
+def rule_set_files(name_or_path: str | Path) -> tuple[Path, ...]:
+    """Every table that may say something where a set decides: its own, those beside it, all that ship.
+
+    Raises
+    ------
+    UsageError, ConfigRefused
+        If there is no such set.
+    """
+    own = _set_path(name_or_path)
+    beside = [*own.parent.glob("*.tsv"), *_shipped_folder().glob("*.tsv")]
+    return tuple(dict.fromkeys([own, *sorted(beside)]))
 
 
 def _shipped_folder() -> Path:

@@ -2,7 +2,7 @@
 
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,10 +10,11 @@ from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS
 from pipeline.formats.shipped import shipped_or_own
 from pipeline.formats.toml_models import read_model
 
-__all__ = ["Archetype", "Archetypes", "Level", "load_archetypes"]
+__all__ = ["Archetype", "Archetypes", "Level", "Place", "load_archetypes"]
 
 _FOLDER = "flow_archetypes"
-Level = Literal["low", "high", "bright"]
+Level = Literal["low", "high", "dim", "moderate", "bright"]
+Place = Literal["dim", "moderate", "bright"]
 _Share = Annotated[float, Field(gt=0, le=1)]
 _Spread = Annotated[float, Field(gt=0, lt=1)]
 
@@ -48,12 +49,21 @@ class Archetype(_Part):
         return tuple(s | c for s, c in product(sets, chains))
 
 
+class Positions(_Part):
+    """Where an antigen at a place of its own lies, in channels of a scale that ends at ``top_channels``."""
+
+    top_channels: Annotated[float, Field(gt=0)]
+    dim: dict[str, Annotated[float, Field(gt=0)]] = {}
+    moderate: dict[str, Annotated[float, Field(gt=0)]] = {}
+    bright: dict[str, Annotated[float, Field(gt=0)]] = {}
+
+
 class Archetypes(_Part):
     """A set of archetypes.
 
-    ``position_channels`` says where "bright" lies, in channels of a scale that ends at
-    ``top_channels``; spreads are standard deviations, of markers in units of a scale of
-    4.5 decades, of scatter in ln units.
+    ``position_channels`` says where "dim", "moderate" and "bright" lie; spreads are
+    standard deviations, of markers in units of a scale of 4.5 decades, of scatter in ln
+    units, ``cell_spread`` that between the cells of one clone at such a place.
     """
 
     name: str
@@ -61,16 +71,18 @@ class Archetypes(_Part):
     unverified: str
     patient_spread: _Spread
     scatter_spread: _Spread
-    bright_cell_spread: _Spread
-    top_channels: Annotated[float, Field(gt=0)]
-    position_channels: dict[str, Annotated[float, Field(gt=0)]]
+    cell_spread: dict[Place, _Spread]
+    position_channels: Positions
     archetypes: Annotated[tuple[Archetype, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        bright = {m for a in self.archetypes for m, levels in a.antigens.items() if "bright" in levels}
-        if bright - set(self.position_channels):
-            raise ValueError("every antigen that is tried at bright needs a position")
+        for place in get_args(Place):
+            tried = {m for a in self.archetypes for m, levels in a.antigens.items() if place in levels}
+            if tried - set(getattr(self.position_channels, place)) or (
+                tried and place not in self.cell_spread
+            ):
+                raise ValueError(f"every antigen that is tried at {place} needs a position and a spread")
         if any(set(a.antigens) & set(LIGHT_CHAINS) for a in self.archetypes):
             raise ValueError("light chains are tried by themselves and may not be named")
         return self

@@ -30,16 +30,19 @@ class PlasmaCellTable:
 class ClassifierSettings:
     """Choices of the classifier.
 
-    ``posterior`` a called cell must have; ``deviation_p`` and ``cohesion_p`` it may have
-    at most; ``least_evidence`` is the log evidence ratio a clone needs over all tubes
-    together; ``decision_events`` the size at which a clone not found is held to be
-    detectable.
+    ``posterior`` a called cell must have; ``deviation_p`` the median of the called cells
+    may have at most and ``cohesion_p`` the last of them; ``least_evidence`` is the log
+    evidence ratio a clone needs over all tubes together, ``known_evidence`` that of the
+    clone known from diagnosis and ``further_evidence`` that of one beside another;
+    ``decision_events`` the size at which a clone not found is held to be detectable.
     """
 
     posterior: float = 0.5
     deviation_p: float = 0.2
     cohesion_p: float = 0.05
-    least_evidence: float = 25.0
+    least_evidence: float = 10.0
+    known_evidence: float = 4.0
+    further_evidence: float = 25.0
     most_clones: int = 2
     decision_events: float = 20.0
 
@@ -47,7 +50,11 @@ class ClassifierSettings:
         for name in ("posterior", "deviation_p", "cohesion_p"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie between 0 and 1")
-        if not self.least_evidence > 0 or self.most_clones < 1 or not self.decision_events > 0:
+        if (
+            not 0 < self.known_evidence <= self.least_evidence <= self.further_evidence
+            or self.most_clones < 1
+            or not self.decision_events > 0
+        ):
             raise ValueError("evidence, clones and decision events must be above 0")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrd_flow.panel.template import Logicle
-from mrd_flow.plasma_cells.aberrant_cells import TubeFit, clone_gaussians, find_clones, start_fit
+from mrd_flow.plasma_cells.aberrant_cells import NeededEvidence, find_clones
 from mrd_flow.plasma_cells.archetypes import Archetypes
 from mrd_flow.plasma_cells.classified import (
     ClassifiedSample,
@@ -29,9 +29,11 @@ from mrd_flow.plasma_cells.clone_expectations import (
 from mrd_flow.plasma_cells.cohesion import clone_draws
 from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype
 from mrd_flow.plasma_cells.phenotype_words import antigen_words
+from mrd_flow.plasma_cells.tube_fit import TubeFit, clone_gaussians, start_fit
 from mrd_flow.reference.gaussian_mixture import Gaussians, log_densities, log_sum
 from mrd_flow.reference.normal_reference import TAIL, NormalReference
 from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS, feature_names, features
+from mrd_flow.reference.residual_spillover import corrected
 
 __all__ = ["classify_plasma_cells"]
 
@@ -83,7 +85,11 @@ def classify_plasma_cells(
         fits,
         archetypes,
         known,
-        least_evidence=settings.least_evidence,
+        needed=NeededEvidence(
+            archetype=settings.least_evidence,
+            diagnosis=settings.known_evidence,
+            further=settings.further_evidence,
+        ),
         most_clones=settings.most_clones,
     )
     tubes = tuple(_classified(f, settings) for f in fits)
@@ -138,7 +144,8 @@ def _started(
     reference = references.get(table.tube)
     if reference is None or reference.features != feature_names(table.dimensions):
         raise ValueError("every table needs a reference of normal plasma cells with the same markers")
-    return start_fit(table.tube, features(table.cells, table.dimensions, scales), reference)
+    cells = corrected(features(table.cells, table.dimensions, scales), reference)
+    return start_fit(table.tube, cells, reference)
 
 
 def _classified(fit: TubeFit, settings: ClassifierSettings) -> ClassifiedTube:
@@ -155,11 +162,12 @@ def _classified(fit: TubeFit, settings: ClassifierSettings) -> ClassifiedTube:
             size * (1 - fit.clone_weight),
         )
         cohesion, cohesion_p = draws.excess(log_ratio)
-    called = (
-        (posterior > settings.posterior)
-        & (deviation_p <= settings.deviation_p)
-        & (cohesion_p <= settings.cohesion_p)
-    )
+    called = posterior > settings.posterior
+    if called.any() and not (
+        np.median(deviation_p[called]) <= settings.deviation_p
+        and cohesion_p[called & (log_ratio == log_ratio[called].min())].max() <= settings.cohesion_p
+    ):
+        called = np.zeros(size, np.bool_)
     kappa, lambda_ = _light_chains(fit)
     return ClassifiedTube(
         tube=fit.tube,

@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mrd_flow.plasma_cells.aberrant_cells import TubeFit, clone_gaussians
 from mrd_flow.plasma_cells.archetypes import Archetypes
 from mrd_flow.plasma_cells.classified import ClassifierSettings, Expectation
 from mrd_flow.plasma_cells.clone_templates import CloneTemplate, archetype_templates, diagnostic_template
 from mrd_flow.plasma_cells.cohesion import CloneDraws, OperatingPoint, clone_draws
 from mrd_flow.plasma_cells.diagnostic_phenotype import TubePhenotype
+from mrd_flow.plasma_cells.tube_fit import TubeFit, clone_gaussians
 from mrd_flow.reference.gaussian_mixture import Gaussians
+from pipeline.detection.lod import decision_count_above_background
 
 __all__ = ["estimated_events", "found_expectation", "looked_for_expectations"]
 
@@ -111,8 +112,6 @@ def _threshold(weight: float, settings: ClassifierSettings) -> float:
 
 
 def _joined(name: str, points: list[OperatingPoint], events: Floats) -> Expectation:
-    from scipy.stats import poisson
-
     kept = float(sum(p.recall * e for p, e in zip(points, events, strict=True)))
     false = float(sum(p.false_events for p in points))
     total = float(events.sum())
@@ -122,5 +121,5 @@ def _joined(name: str, points: list[OperatingPoint], events: Floats) -> Expectat
         recall=kept / total if total > 0 else 0.0,
         precision=kept / (kept + false) if kept + false > 0 else 1.0,
         false_events=false,
-        lob_events=int(poisson.ppf(_BLANKS, false)) if false > 0 else 0,
+        lob_events=decision_count_above_background(false, minimum=1, alpha=1 - _BLANKS) - 1,
     )

@@ -8,7 +8,7 @@ template, widened by what is unknown of it, comes near the density of normal cel
 others are counted, not computed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mrd_flow.plasma_cells.clone_templates import CloneTemplate
 from mrd_flow.reference.gaussian_mixture import Gaussians, log_densities, moments
 
-__all__ = ["Clone", "fit_clone", "screen"]
+__all__ = ["Clone", "cost", "fit_clone", "moved", "screen"]
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +25,7 @@ _NEAR = -14.0  # ln(weight x clone density / normal density) below which a cell 
 _ROUNDS = 40
 _CONVERGED = 2e-3  # relative change of the clone's cells
 _FEWEST_CELLS = 0.5
+_LEAST_SHARE = 1e-7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,31 +116,63 @@ def fit_clone(
             break
     weight = min(weight, 1 - 1e-9)
     log_density = _log_density(cells, mean, covariance)
-    return Clone(
+    clone = Clone(
         template=template,
         weight=weight,
         mean=mean,
         covariance=covariance,
         log_density=log_density,
-        evidence=_gain(log_density - log_known, weight) - _cost(weight * size, mean, covariance, template),
+        evidence=0.0,
     )
+    return replace(clone, evidence=_gain(log_density - log_known, weight) - cost(clone, size))
+
+
+def moved(clone: Clone, cells: Floats, share: Floats) -> Clone:
+    """The clone where its template and the ``share`` (n_cells,) it has of each cell put it; weight kept."""
+    near = np.flatnonzero(share > _LEAST_SHARE)
+    _, mean, covariance = _updated(cells[near], share[near], clone.template)
+    return replace(clone, mean=mean, covariance=covariance, log_density=_log_density(cells, mean, covariance))
+
+
+def cost(clone: Clone, size: int) -> float:
+    """What a clone in a table of ``size`` cells pays for its freedom.
+
+    The distance of its mean from the template and the width of what was left open (the
+    integral over the mean by its Gaussian form), the same for its covariance, and the
+    prior of the template.
+    """
+    template = clone.template
+    cells = clone.weight * size
+    distance = ((clone.mean - template.mean) / template.mean_spread) ** 2
+    freedom = np.log1p(cells * template.mean_spread**2 / np.diagonal(clone.covariance))
+    of_mean = 0.5 * float(distance.sum() + freedom.sum())
+    return of_mean + _covariance_cost(clone, cells) - float(np.log(template.prior))
+
+
+def _covariance_cost(clone: Clone, cells: float) -> float:
+    """Log likelihood at the fitted covariance less that averaged over the template's inverse Wishart prior.
+
+    Both follow from the number of cells and the two covariances alone, since the fitted
+    one is the mean of the template's and the cells' own, each by its number of cells.
+    """
+    from math import lgamma
+
+    known, features = clone.template.covariance_cells, len(clone.mean)
+    both = known + cells
+    fitted = float(np.linalg.slogdet(clone.covariance)[1])
+    expected = float(np.linalg.slogdet(clone.template.covariance)[1])
+    misfit = known * float(np.trace(np.linalg.solve(clone.covariance, clone.template.covariance)))
+    at_fit = -0.5 * (cells * (features * np.log(2.0) + fitted) + both * features - misfit)
+    gammas = sum(lgamma((both - i) / 2) - lgamma((known - i) / 2) for i in range(features))
+    averaged = 0.5 * known * (features * np.log(known) + expected)
+    averaged -= 0.5 * both * (features * np.log(both) + fitted)
+    return float(at_fit - gammas - averaged)
 
 
 def _gain(log_ratio: Floats, weight: float) -> float:
     """Log likelihood with the clone less that without."""
     share = np.logaddexp(np.log1p(-weight), np.log(weight) + log_ratio)
     return float(share.sum())
-
-
-def _cost(cells: float, mean: Floats, covariance: Floats, template: CloneTemplate) -> float:
-    """What the fit pays for its freedom: distance from the template, and width of what was left open.
-
-    The integral over the mean by its Gaussian form, that over the covariance left out (it
-    is held near the template's), the prior of the template included.
-    """
-    distance = ((mean - template.mean) / template.mean_spread) ** 2
-    freedom = np.log1p(cells * template.mean_spread**2 / np.diagonal(covariance))
-    return float(0.5 * distance.sum() + 0.5 * freedom.sum() - np.log(template.prior))
 
 
 def _posterior(log_ratio: Floats, weight: float) -> Floats:

@@ -13,11 +13,13 @@ from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS, SCATTER_FEATUR
 __all__ = ["CloneTemplate", "archetype_templates", "diagnostic_template", "other_light_chain"]
 
 Floats = NDArray[np.float64]
+_Place = tuple[float, float]
 
-_DRIFT = 0.03  # standard deviation of a clone's antigen between two time points, after adaptation
-_SCATTER_DRIFT = 0.05  # the same for ln scatter
-_ARCHETYPE_CELLS = 60.0  # cells that the template's spread counts for
-_DIAGNOSTIC_CELLS = 200.0
+_DRIFT = 0.015  # standard deviation of a clone's antigen between two time points, after adaptation
+_SCATTER_DRIFT = 0.03  # the same for ln scatter
+_ROUNDNESS_DRIFT = 0.01  # of the ratio of height to area
+_ARCHETYPE_CELLS = 200.0  # cells that the template's spread counts for
+_DIAGNOSTIC_CELLS = 500.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +49,15 @@ def archetype_templates(archetypes: Archetypes, adapted: AdaptedReference) -> tu
     Variants that this tube cannot tell apart are one template, with the sum of their shares.
     """
     names = adapted.reference.features
+    places = {f: (adapted.level(f, 0), adapted.level(f, 1)) for f in names}
+    correlation = _correlation(adapted)
     made: dict[tuple[tuple[str, Level], ...], CloneTemplate] = {}
     for archetype in archetypes.archetypes:
         variants = archetype.variants(names)
         for levels in variants:
             key = tuple(sorted(levels.items()))
             share = archetype.share / len(variants) + (made[key].prior if key in made else 0.0)
-            made[key] = _archetype_template(archetype.name, levels, share, archetypes, adapted)
+            made[key] = _archetype_template(archetype.name, levels, share, archetypes, places, correlation)
     return tuple(made.values())
 
 
@@ -76,7 +80,7 @@ def diagnostic_template(phenotype: TubePhenotype, adapted: AdaptedReference) -> 
         levels=(),
         mean=mean + adapted.shift_at(mean),
         covariance=np.array(phenotype.covariance),
-        mean_spread=np.where([n in SCATTER_FEATURES for n in names], _SCATTER_DRIFT, _DRIFT),
+        mean_spread=_spreads(names, _DRIFT, _SCATTER_DRIFT),
         covariance_cells=min(_DIAGNOSTIC_CELLS, float(phenotype.cells)),
         prior=1.0,
     )
@@ -97,31 +101,42 @@ def other_light_chain(template: CloneTemplate, adapted: AdaptedReference) -> Clo
 
 
 def _archetype_template(
-    name: str, levels: dict[str, Level], share: float, archetypes: Archetypes, adapted: AdaptedReference
+    name: str,
+    levels: dict[str, Level],
+    share: float,
+    archetypes: Archetypes,
+    places: dict[str, tuple[_Place, _Place]],
+    correlation: Floats,
 ) -> CloneTemplate:
-    names = adapted.reference.features
+    """One variant; ``places`` has position and spread of the low and the high level of every feature."""
+    names = tuple(places)
     mean, cell_spread = np.empty(len(names)), np.empty(len(names))
     for f, feature in enumerate(names):
         level = levels.get(feature)
-        if level == "bright":
-            channels = np.array(archetypes.position_channels[feature])
-            mean[f] = float(marker_position(channels, archetypes.top_channels))
-            cell_spread[f] = archetypes.bright_cell_spread
+        if level is None or level == "low" or level == "high":
+            mean[f], cell_spread[f] = places[feature][int(level == "high")]
         else:
-            mean[f], cell_spread[f] = adapted.level(feature, int(level == "high"))
+            positions = archetypes.position_channels
+            channels = np.array(getattr(positions, level)[feature])
+            mean[f] = float(marker_position(channels, positions.top_channels))
+            cell_spread[f] = archetypes.cell_spread[level]
     return CloneTemplate(
         name=name,
         origin="archetype",
         light_chain=next((c for c in LIGHT_CHAINS if levels.get(c) == "high"), ""),
         levels=tuple(levels.items()),
         mean=mean,
-        covariance=_correlation(adapted) * np.outer(cell_spread, cell_spread),
-        mean_spread=np.where(
-            [n in SCATTER_FEATURES for n in names], archetypes.scatter_spread, archetypes.patient_spread
-        ),
+        covariance=correlation * np.outer(cell_spread, cell_spread),
+        mean_spread=_spreads(names, archetypes.patient_spread, archetypes.scatter_spread),
         covariance_cells=_ARCHETYPE_CELLS,
         prior=share,
     )
+
+
+def _spreads(names: tuple[str, ...], of_markers: float, of_scatter: float) -> Floats:
+    """Spread of each feature's mean; roundness is the instrument's, not the clone's."""
+    spread = dict.fromkeys(SCATTER_FEATURES, of_scatter) | {SCATTER_FEATURES[1]: _ROUNDNESS_DRIFT}
+    return np.array([spread.get(n, of_markers) for n in names])
 
 
 def _correlation(adapted: AdaptedReference) -> Floats:

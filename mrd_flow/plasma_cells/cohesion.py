@@ -7,6 +7,7 @@ thousand draws. The draws are a fixed low-discrepancy sequence: same input, same
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from mrd_flow.reference.gaussian_mixture import Gaussians, log_densities, log_su
 __all__ = ["CloneDraws", "OperatingPoint", "clone_draws"]
 
 Floats = NDArray[np.float64]
-_DRAWS = 11  # power of two
+_DRAWS = 2_048
 _SMALLEST = 1e-12  # events, so that a ratio can be formed
 
 
@@ -53,13 +54,13 @@ class CloneDraws:
 
     def excess(self, log_ratio: Floats) -> tuple[Floats, Floats]:
         """Cells seen over normal cells expected at or above each cell's ratio, and the Poisson p of it."""
-        from scipy.stats import poisson
+        from scipy.special import gammainc
 
         seen = np.empty(len(log_ratio))
         order = np.argsort(-log_ratio, kind="stable")
         seen[order] = np.arange(1, len(order) + 1)
         expected = self.expected_normal(log_ratio)
-        return seen / expected, np.asarray(poisson.sf(seen - 1, expected), np.float64)
+        return seen / expected, np.asarray(gammainc(seen, expected), np.float64)
 
     def operating_point(self, log_ratio: float) -> OperatingPoint:
         """What calling every cell at or above a log ratio gives."""
@@ -102,11 +103,18 @@ def clone_draws(
 
 def _drawn(clone: Gaussians) -> Floats:
     """Cells of each component, (n_components, n_draws, n_features)."""
-    from scipy.special import ndtri
-    from scipy.stats.qmc import Sobol
-
-    size = 1 << _DRAWS
-    points = Sobol(clone.means.shape[1], scramble=False).random_base2(_DRAWS)
-    normal = ndtri((np.floor(points * size) + 0.5) / size)
+    normal = _normal_points(clone.means.shape[1])
     factors = np.linalg.cholesky(clone.covariances)
     return np.asarray(clone.means[:, None, :] + np.einsum("ib,kab->kia", normal, factors))
+
+
+@cache
+def _normal_points(features: int) -> Floats:
+    """Evenly spread standard normal points, (n_draws, n_features): steps of the square roots of primes."""
+    from scipy.special import ndtri
+
+    primes = [n for n in range(2, 8 * features + 8) if all(n % k for k in range(2, n))][:features]
+    steps = np.arange(1, _DRAWS + 1)[:, None] * np.sqrt(np.array(primes, np.float64))
+    points = np.asarray(ndtri((0.5 + steps) % 1.0), np.float64)
+    points.flags.writeable = False
+    return points

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 from mrd_flow.panel.template import Panel
-from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype, TubePhenotype
+from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype, phenotype_from
 from pipeline.errors import ConfigRefused, DamagedFile, InputRefused
-from pipeline.formats.records import from_json
 
 __all__ = ["read_diagnosis"]
 
@@ -42,8 +41,7 @@ def read_diagnosis(path: Path, panel: Panel) -> DiagnosticPhenotype:
             remedy="leave --diagnosis out; the clone is then looked for among known phenotypes",
         )
     try:
-        tubes = tuple(from_json(TubePhenotype, tube, path=path) for tube in value["tubes"])
-        phenotype = DiagnosticPhenotype(**(value | {"tubes": tubes}))
+        phenotype = phenotype_from(value)
     except (ValueError, TypeError, KeyError, AttributeError, DamagedFile) as error:
         raise _refusal(path) from error
     if phenotype.panel != panel.name:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,13 @@ from pipeline.errors import ConfigRefused, DamagedFile
 from pipeline.formats.atomic import write_json
 from pipeline.formats.records import from_json, to_json
 
-__all__ = ["DiagnosticPhenotype", "TubePhenotype", "load_diagnostic_phenotype", "save_diagnostic_phenotype"]
+__all__ = [
+    "DiagnosticPhenotype",
+    "TubePhenotype",
+    "load_diagnostic_phenotype",
+    "phenotype_from",
+    "save_diagnostic_phenotype",
+]
 
 _FORMAT = "nadir diagnostic phenotype 1"
 
@@ -59,6 +66,18 @@ class DiagnosticPhenotype:
         return next((t for t in self.tubes if t.tube == tube), None)
 
 
+def phenotype_from(value: dict[str, Any]) -> DiagnosticPhenotype:
+    """A phenotype from its JSON object.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, AttributeError, DamagedFile
+        If it is none; who reads it from a file says which.
+    """
+    tubes = tuple(from_json(TubePhenotype, tube) for tube in value["tubes"])
+    return DiagnosticPhenotype(**(value | {"tubes": tubes}))
+
+
 def save_diagnostic_phenotype(path: Path, phenotype: DiagnosticPhenotype) -> None:
     """Write a phenotype as JSON, whole or not at all."""
     write_json(path, to_json(phenotype))
@@ -73,9 +92,7 @@ def load_diagnostic_phenotype(path: Path) -> DiagnosticPhenotype:
         If the file cannot be read or is not a diagnostic phenotype.
     """
     try:
-        value = json.loads(path.read_bytes())
-        tubes = tuple(from_json(TubePhenotype, t, path=path) for t in value["tubes"])
-        return DiagnosticPhenotype(**(value | {"tubes": tubes}))
+        return phenotype_from(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError, DamagedFile) as error:
         raise ConfigRefused(
             "not a diagnostic phenotype",

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrd_flow.panel.template import Logicle
-from mrd_flow.plasma_cells.aberrant_cells import start_fit
 from mrd_flow.plasma_cells.classified import ClassifiedSample, ClassifiedTube, PlasmaCellTable
 from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype, TubePhenotype
 from mrd_flow.plasma_cells.phenotype_words import antigen_words
+from mrd_flow.plasma_cells.tube_fit import start_fit
 from mrd_flow.reference.gaussian_mixture import moments
 from mrd_flow.reference.normal_reference import NormalReference
 from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS, feature_names, features
+from mrd_flow.reference.residual_spillover import corrected
 
 __all__ = ["diagnostic_phenotype"]
 
@@ -54,11 +55,12 @@ def diagnostic_phenotype(
     """
     tubes = []
     for table, called in zip(tables, sample.tubes, strict=True):
-        cells = features(table.cells, table.dimensions, scales)
+        reference = references[table.tube]
+        cells = corrected(features(table.cells, table.dimensions, scales), reference)
         own = _core(cells[called.aberrant & _own_chain(called, sample.light_chain)])
         if len(own) < _CELLS_PER_FEATURE * cells.shape[1]:
             continue
-        fit = start_fit(table.tube, cells, references[table.tube], normal_share=1 - called.posterior)
+        fit = start_fit(table.tube, cells, reference, normal_share=1 - called.posterior)
         mean = own.mean(axis=0)
         # The reference's coordinates: what the sample's normal cells were moved by is taken back.
         mean_in_reference = mean - fit.adapted.shift_at(mean)
@@ -87,18 +89,18 @@ def _own_chain(called: ClassifiedTube, light_chain: str) -> Mask:
 
 def _core(cells: Floats) -> Floats:
     """Cells within the middle of a Gaussian, those far out left out and the rest looked at again."""
-    from scipy.stats import chi2
+    from scipy.special import chdtri
 
     features = cells.shape[1]
     spread = np.quantile(cells, [0.16, 0.5, 0.84], axis=0) if len(cells) else np.zeros((3, features))
     distance = ((cells - spread[1]) / np.maximum((spread[2] - spread[0]) / 2, 1e-6)) ** 2
-    inside = distance.sum(axis=1) <= chi2.ppf(_CORE, features)
+    inside = distance.sum(axis=1) <= chdtri(features, 1 - _CORE)
     for _ in range(_CORE_ROUNDS):
         if inside.sum() < _CELLS_PER_FEATURE * features:
             break
         centred = cells - cells[inside].mean(axis=0)
         precision = np.linalg.inv(_covariance(cells[inside]))
-        inside = np.einsum("ia,ab,ib->i", centred, precision, centred) <= chi2.ppf(_CORE, features)
+        inside = np.einsum("ia,ab,ib->i", centred, precision, centred) <= chdtri(features, 1 - _CORE)
     return np.asarray(cells[inside], np.float64)
 
 

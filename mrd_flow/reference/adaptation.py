@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from mrd_flow.reference.gaussian_mixture import Gaussians, log_densities, shares, weighted
 from mrd_flow.reference.normal_reference import NormalReference
 
-__all__ = ["MASKED_SHIFT_LIMIT", "SHIFT_LIMIT", "AdaptedReference", "adapt", "map_log_weights", "unadapted"]
+__all__ = [
+    "MASKED_SHIFT_LIMIT",
+    "SHIFT_LIMIT",
+    "AdaptedReference",
+    "adapt",
+    "log_prior",
+    "map_log_weights",
+    "moved_once",
+    "settled_weights",
+    "unadapted",
+]
 
 Floats = NDArray[np.float64]
 SHIFT_LIMIT = 0.15
@@ -27,6 +37,12 @@ _CELLS_FOR_ADAPTATION = 10_000
 _ROUNDS = 6
 _SMALLEST_SHIFT_SPREAD = 0.01
 _NEWTON_STEPS = 30
+_WEIGHT_ROUNDS = 300  # kinds that overlap part slowly
+_WEIGHT_ROUNDS_BETWEEN = 20  # two moves of the levels
+_WEIGHTS_SETTLED = 1e-4  # largest change of ln weight in a round
+_NEWTON_SETTLED = 1e-9
+_FEWEST_CELLS = 0.5
+_SMALLEST_WEIGHT = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +121,13 @@ def adapt(
     return adapted
 
 
+def moved_once(adapted: AdaptedReference, cells: Floats, normal_share: Floats) -> AdaptedReference:
+    """One more round of `adapt`, from where the reference stands."""
+    step = max(1, -(-len(cells) // _CELLS_FOR_ADAPTATION))
+    share = normal_share[::step]
+    return _next(adapted, cells[::step], share) if share.sum() > 0 else adapted
+
+
 def _from_medians(adapted: AdaptedReference, cells: Floats) -> AdaptedReference:
     """Where a feature has one level only, its median says at once how far to move."""
     reference = adapted.reference
@@ -126,9 +149,11 @@ def _limits(reference: NormalReference) -> Floats:
 
 def _next(adapted: AdaptedReference, cells: Floats, share: Floats) -> AdaptedReference:
     reference = adapted.reference
-    weighted = adapted.log_weights[:, None] + log_densities(cells, adapted.gaussians)
-    posterior = shares(weighted)[0] * share
-    counts = posterior.sum(axis=1)
+    densities = log_densities(cells, adapted.gaussians)
+    log_weights, _ = settled_weights(
+        reference, densities, adapted.log_weights, share, rounds=_WEIGHT_ROUNDS_BETWEEN
+    )
+    posterior = shares(log_weights[:, None] + densities)[0] * share
     wanted = _shifts(reference, cells, posterior)
     limit = _limits(reference)[:, None]
     shifts = np.clip(wanted, -limit, limit)
@@ -136,7 +161,7 @@ def _next(adapted: AdaptedReference, cells: Floats, share: Floats) -> AdaptedRef
     return AdaptedReference(
         reference=reference,
         gaussians=_moved(reference, shifts),
-        log_weights=_log_weights(reference, counts),
+        log_weights=log_weights,
         shifts=shifts,
         at_limit=tuple(f for f, o in zip(reference.features, over, strict=True) if o.any()),
     )
@@ -149,9 +174,7 @@ def _shifts(reference: NormalReference, cells: Floats, posterior: Floats) -> Flo
     counts = posterior.sum(axis=1)
     distance = weighted(posterior, cells) - counts[:, None] * means
     levels = np.array(reference.levels)
-    spread = np.maximum(np.array(reference.shift_spread), _SMALLEST_SHIFT_SPREAD)
-    masked = [f == _MASKED for f in reference.features]
-    spread[masked] = MASKED_SHIFT_LIMIT
+    spread = _shift_spread(reference)
     shifts = np.empty_like(spread)
     for level in (0, 1):
         of_level = levels == level
@@ -162,17 +185,112 @@ def _shifts(reference: NormalReference, cells: Floats, posterior: Floats) -> Flo
     return np.asarray(shifts, np.float64)
 
 
-def _log_weights(reference: NormalReference, counts: Floats) -> Floats:
-    """Weights of the sorts, times those of the components within each sort."""
-    sorts, group = np.unique(np.array(reference.sorts), return_inverse=True)
-    weights, spread = np.array(reference.weights), np.array(reference.weight_spread)
-    of_sort = np.bincount(group, counts, len(sorts)).astype(np.float64)
-    expected = np.bincount(group, weights, len(sorts)).astype(np.float64)
-    out = map_log_weights(of_sort, expected, np.array(reference.sort_spread))[group]
-    for g in range(len(sorts)):
-        own = group == g
-        out[own] += map_log_weights(counts[own], weights[own], spread[own])
-    return np.asarray(out, np.float64)
+def settled_weights(
+    reference: NormalReference,
+    densities: Floats,
+    log_weights: Floats,
+    share: Floats,
+    *,
+    beside: Floats | None = None,
+    beside_weights: Floats | None = None,
+    rounds: int = _WEIGHT_ROUNDS,
+) -> tuple[Floats, Floats]:
+    """Weights by expectation-maximisation at fixed densities, until they change no more.
+
+    Kinds of normal plasma cell overlap, so that a patient whose shares lie far from the
+    reference's takes many rounds; weights that are not there yet leave normal cells
+    unexplained, and these look like a clone.
+
+    Parameters
+    ----------
+    reference, log_weights
+        The prior, and where to start.
+    densities
+        Log densities (n_components, n_cells).
+    share
+        How much of each cell counts, (n_cells,).
+    beside, beside_weights
+        Log densities (n_others, n_cells) of what else there is, and where the shares of
+        all cells that they make start; they have no prior.
+    rounds
+        Most rounds.
+
+    Returns
+    -------
+    tuple
+        Log weights of the reference's components, which sum to 1 among themselves, and
+        the shares of the others.
+    """
+    from mrd_flow.reference.mixture_kernels import component_counts
+
+    prior = _WeightPrior.of(reference)
+    normal = len(densities)
+    others = np.empty((0, densities.shape[1])) if beside is None else beside
+    other_weights = np.zeros(0) if beside_weights is None else beside_weights
+    joint = np.vstack([densities, others])
+    relative = np.ascontiguousarray(np.exp(joint - joint.max(axis=0)).T)
+    total = max(float(share.sum()), _FEWEST_CELLS)
+    counts = np.empty(len(joint))
+    for _ in range(rounds):
+        weights = np.concatenate([np.exp(log_weights) * (1 - other_weights.sum()), other_weights])
+        component_counts(relative, weights, share, counts)
+        before = np.log(np.maximum(weights, _SMALLEST_WEIGHT))
+        log_weights = prior.log_weights(counts[:normal])
+        other_weights = np.maximum(counts[normal:], _FEWEST_CELLS) / total
+        other_weights *= min(1.0, (1 - _SMALLEST_WEIGHT) / max(other_weights.sum(), _SMALLEST_WEIGHT))
+        after = np.concatenate([log_weights + np.log1p(-other_weights.sum()), np.log(other_weights)])
+        if np.abs(after - before).max() < _WEIGHTS_SETTLED:
+            break
+    return log_weights, other_weights
+
+
+def log_prior(adapted: AdaptedReference) -> float:
+    """Log density, but for a constant, of a sample's shifts and weights between marrows."""
+    reference = adapted.reference
+    shifts = ((adapted.shifts / _shift_spread(reference)) ** 2).sum()
+    prior, own = _WeightPrior.of(reference), np.exp(adapted.log_weights)
+    of_sort = np.bincount(prior.group, own, len(prior.one))
+    within = np.log(own / of_sort[prior.group] / (prior.weights / prior.sort_weights[prior.group]))
+    sort_off = np.log(of_sort / prior.sort_weights * prior.weights.sum()) / prior.sort_spread
+    return -0.5 * float(shifts + (sort_off**2).sum() + ((within / prior.spread) ** 2).sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WeightPrior:
+    """What marrows without disease say of weights, as arrays: those of sorts, and within sorts."""
+
+    group: NDArray[np.int64]
+    one: NDArray[np.int64]
+    weights: Floats
+    spread: Floats
+    sort_weights: Floats
+    sort_spread: Floats
+
+    @classmethod
+    def of(cls, reference: NormalReference) -> "_WeightPrior":
+        sorts, group = np.unique(np.array(reference.sorts), return_inverse=True)
+        weights = np.array(reference.weights)
+        return cls(
+            group=group,
+            one=np.zeros(len(sorts), np.int64),
+            weights=weights,
+            spread=np.array(reference.weight_spread),
+            sort_weights=np.bincount(group, weights, len(sorts)).astype(np.float64),
+            sort_spread=np.array(reference.sort_spread),
+        )
+
+    def log_weights(self, counts: Floats) -> Floats:
+        """Most probable weights of the sorts, times those of the components within each sort."""
+        of_sort = np.bincount(self.group, counts, len(self.one)).astype(np.float64)
+        sorts = map_log_weights(of_sort, self.sort_weights, self.sort_spread, self.one)
+        within = map_log_weights(counts, self.weights, self.spread, self.group)
+        return np.asarray(sorts[self.group] + within, np.float64)
+
+
+def _shift_spread(reference: NormalReference) -> Floats:
+    spread = np.maximum(np.array(reference.shift_spread), _SMALLEST_SHIFT_SPREAD)
+    spread[[f == _MASKED for f in reference.features]] = MASKED_SHIFT_LIMIT
+    return np.asarray(spread, np.float64)
 
 
 def _moved(reference: NormalReference, shifts: Floats) -> Gaussians:
@@ -182,7 +300,9 @@ def _moved(reference: NormalReference, shifts: Floats) -> Gaussians:
     return Gaussians(means=np.array(reference.means) + moves, covariances=np.array(reference.covariances))
 
 
-def map_log_weights(counts: Floats, expected: Floats, spread: Floats) -> Floats:
+def map_log_weights(
+    counts: Floats, expected: Floats, spread: Floats, group: NDArray[np.int64] | None = None
+) -> Floats:
     """Most probable weights, as logarithms, given counts and a lognormal prior between marrows.
 
     Solves ``n - N w = (ln w - ln w0) / spread^2`` for each component, then scales to sum 1.
@@ -193,12 +313,18 @@ def map_log_weights(counts: Floats, expected: Floats, spread: Floats) -> Floats:
         Cells of each component, >= 0.
     expected, spread
         Prior weights, and their standard deviation in ln units.
+    group
+        Number of the group of each, from 0: weights sum to 1 within a group (default: one group).
     """
-    total = max(float(counts.sum()), 1.0)
-    prior = np.log(expected / expected.sum())
+    group = np.zeros(len(counts), np.int64) if group is None else group
+    total = np.maximum(np.bincount(group, counts), 1.0)[group]
+    prior = np.log(expected / np.bincount(group, expected)[group])
     precision = spread**-2.0
     u = np.maximum(np.log((counts + 0.5) / (total + 1)), prior - 5)
     for _ in range(_NEWTON_STEPS):
         mass = total * np.exp(u)
-        u += np.clip((counts - mass - (u - prior) * precision) / (mass + precision), -1, 1)
-    return np.asarray(u - np.log(np.exp(u).sum()))
+        step = np.clip((counts - mass - (u - prior) * precision) / (mass + precision), -1, 1)
+        u += step
+        if np.abs(step).max() < _NEWTON_SETTLED:
+            break
+    return np.asarray(u - np.log(np.bincount(group, np.exp(u)))[group])

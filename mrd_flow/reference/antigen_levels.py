@@ -1,12 +1,14 @@
 """Which antigens of normal plasma cells have a low and a high level, and the first guess of a reference."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrd_flow.reference.gaussian_mixture import shares
 from mrd_flow.reference.normal_reference import TAIL, NormalReference
+from mrd_flow.reference.plasma_cell_features import LIGHT_CHAINS
 
 __all__ = ["first_reference"]
 
@@ -19,7 +21,9 @@ _ONE_LEVEL = ("CD38", "CD138", "FSC-A", "FSC-H/FSC-A", "SSC-A")  # gated on, or 
 _ROUNDS = 40
 _SMALLEST_LEVEL = 1e-3  # share of cells
 _LEVEL_DISTANCE = 2.0  # standard deviations (mean of the two levels') between two levels
-_FEWEST_CELLS = 5  # of a combination that becomes a component
+_FEWEST_CELLS = 5  # of a sort
+_SMALLEST_CHAINS = 0.01  # share of cells with a combination of light chains that any sort may have
+_POOLED_CELLS = 50.0  # for which the shares among all cells count in those of a sort
 _WIDE_VARIANCE = 6.0  # of the component for everything else, in variances of all cells
 _PAIR_SIZES = (1.6, 2.2)  # forward area of pairs of cells, in medians of plasma cells
 _PAIR_SPREAD = 0.2  # of their ln forward area
@@ -54,8 +58,7 @@ def first_reference(cells: Floats, names: tuple[str, ...], *, panel: str, tube: 
         last three components are for pairs of cells and for everything else.
     """
     levels = _levels(cells, names)
-    combinations, counts = np.unique(levels.of_cell, axis=0, return_counts=True)
-    combinations, counts = combinations[counts >= _FEWEST_CELLS], counts[counts >= _FEWEST_CELLS]
+    combinations, counts = _combinations(levels.of_cell, names)
     split = [f for f in range(len(names)) if levels.of_cell[:, f].any()]
     at = np.arange(len(names))
     spreads = np.sqrt(levels.variances[at, combinations])
@@ -87,6 +90,38 @@ def first_reference(cells: Floats, names: tuple[str, ...], *, panel: str, tube: 
         shift_spread=((_SHIFT_START, _SHIFT_START),) * len(names),
         deviances=(0.0,) * len(TAIL),
     )
+
+
+def _combinations(of_cell: NDArray[np.int64], names: tuple[str, ...]) -> tuple[NDArray[np.int64], Floats]:
+    """Combinations of levels and the cells of each, rare and unseen ones by what they are made of.
+
+    A sort that is rare in the marrows learned from may be common in the next person, and
+    its cells without CD27, say, with it: every sort is joined with every combination of
+    the other antigens that any sort has, and holds at least the cells that its size and
+    the others' shares in it would give.
+    """
+    of_sort = [names.index(a) for a in SORT_ANTIGENS if a in names]
+    others = [f for f in range(len(names)) if f not in of_sort]
+    chains = [f for f in others if names[f] in LIGHT_CHAINS]
+    loose = [f for f in others if f not in chains]
+    kept = []
+    for columns in (of_sort, loose, chains):
+        seen, cells = np.unique(of_cell[:, columns], axis=0, return_counts=True)
+        kept.append(seen[cells >= max(_FEWEST_CELLS, _SMALLEST_CHAINS * len(of_cell) * (columns is chains))])
+    if loose:
+        kept[1] = np.array(list(product(*([0, 1] if of_cell[:, f].any() else [0] for f in loose))))
+    rows, counts = [], []
+    for sort in kept[0]:
+        own = of_cell[(of_cell[:, of_sort] == sort).all(axis=1)]
+        expected_high = (own.sum(axis=0) + _POOLED_CELLS * of_cell.mean(axis=0)) / (len(own) + _POOLED_CELLS)
+        for rest, chain in product(kept[1], kept[2]):
+            row = np.empty(len(names), np.int64)
+            row[of_sort], row[loose], row[chains] = sort, rest, chain
+            share = np.where(row == 1, expected_high, 1 - expected_high)[loose].prod()
+            of_chain = (of_cell[:, chains] == chain).all(axis=1).mean()
+            rows.append(row)
+            counts.append(max(float((own == row).all(axis=1).sum()), len(own) * share * of_chain))
+    return np.array(rows), np.array(counts)
 
 
 def _others(cells: Floats, names: tuple[str, ...]) -> tuple[list[list[float]], Floats]:

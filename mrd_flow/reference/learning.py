@@ -26,6 +26,7 @@ __all__ = ["learn_reference"]
 Floats = NDArray[np.float64]
 _T = TypeVar("_T")
 
+_WEIGHT_CELLS = 300.0  # of each sort, for which the shares it started with count
 _MEAN_CELLS = 1_000.0  # cells that the levels' own position counts for
 _SPREAD_CELLS = 1_000.0  # cells that the levels' own spread counts for
 _ALIGNMENTS = 3
@@ -81,12 +82,13 @@ def learn_reference(
         raise ValueError("a reference needs at least two marrows and 1,000 plasma cells")
     cells = np.concatenate(marrows)
     reference = first_reference(cells, feature_names(dimensions), panel=panel, tube=tube)
+    within = _within_sorts(reference)  # what the levels alone give; rare sorts keep near it
     for _ in range(_ALIGNMENTS):
         adapted = [adapt(reference, m) for m in marrows]
         shifts = np.array([a.shifts for a in adapted])
         shifts -= shifts.mean(axis=0)
         cells = np.concatenate([_aligned(m, a, s) for m, a, s in zip(marrows, adapted, shifts, strict=True)])
-        reference = _fitted(reference, cells)
+        reference = _fitted(reference, cells, within)
         spread = np.maximum(shifts.std(axis=0, ddof=1), _NARROWEST_SHIFT)
         reference = replace(reference, shift_spread=tuple(map(tuple, spread.tolist())))
     reference = _with_weight_spreads(reference, marrows)
@@ -114,9 +116,17 @@ def _aligned(cells: Floats, adapted: AdaptedReference, shifts: Floats) -> Floats
     return np.concatenate(moved)
 
 
-def _fitted(reference: NormalReference, cells: Floats) -> NormalReference:
+def _within_sorts(reference: NormalReference) -> Floats:
+    """Share of each component in its sort."""
+    sorts, group = np.unique(np.array(reference.sorts), return_inverse=True)
+    weights = np.array(reference.weights)
+    return np.asarray(weights / np.bincount(group, weights, len(sorts))[group], np.float64)
+
+
+def _fitted(reference: NormalReference, cells: Floats, within: Floats) -> NormalReference:
     prior = reference.gaussians
     fitted = unadapted(reference)
+    sorts, group = np.unique(np.array(reference.sorts), return_inverse=True)
     for _ in range(_FIT_ROUNDS):
         counts, sums, products = _sums(cells, fitted)
         means = (sums + _MEAN_CELLS * prior.means) / (counts + _MEAN_CELLS)[:, None]
@@ -126,7 +136,9 @@ def _fitted(reference: NormalReference, cells: Floats) -> NormalReference:
         off = means - prior.means
         scatter += _MEAN_CELLS * off[:, :, None] * off[:, None, :]
         covariances = (scatter + _SPREAD_CELLS * prior.covariances) / (counts + _SPREAD_CELLS)[:, None, None]
-        log_weights = np.log(np.maximum(counts, 0.5) / len(cells))
+        of_sort = np.maximum(np.bincount(group, counts, len(sorts))[group], 0.5)
+        share = (counts + _WEIGHT_CELLS * within) / (of_sort + _WEIGHT_CELLS)
+        log_weights = np.log(of_sort * share / len(cells))
         fitted = replace(
             fitted, gaussians=Gaussians(means=means, covariances=covariances), log_weights=log_weights
         )

@@ -1,4 +1,4 @@
-"""Compiled kernels of Gaussian mixtures: log densities of components at cells, and weighted sums of cells.
+"""Compiled kernels of Gaussian mixtures: log densities at cells, cells of each component, weighted sums.
 
 Terms are added in one fixed order, so that a cell's density does not depend on how many
 cells stand beside it or on how many threads a linear algebra library would use.
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import numpy as np
 from numba import njit
 
-__all__ = ["log_gaussians", "weighted_sums"]
+__all__ = ["component_counts", "log_gaussians", "weighted_sums"]
 
 Array: TypeAlias = Any  # of numpy where Python calls, of numba in compiled code
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -68,3 +68,23 @@ def weighted_sums(weights: Array, cells: Array, out: Array) -> None:
             weight = weights[k, i]
             for f in range(features):
                 out[k, f] += weight * cells[i, f]
+
+
+@kernel
+def component_counts(relative: Array, weights: Array, share: Array, out: Array) -> None:
+    """Fill ``out`` (n_components,) with the cells each component accounts for at its weight.
+
+    ``relative`` (n_cells, n_components) holds densities in units of each cell's largest,
+    ``share`` (n_cells,) how much of each cell counts.
+    """
+    size, components = relative.shape
+    part = np.empty(components)
+    out[:] = 0.0
+    for i in range(size):
+        total = 1e-300
+        for k in range(components):
+            part[k] = weights[k] * relative[i, k]
+            total += part[k]
+        scale = share[i] / total
+        for k in range(components):
+            out[k] += part[k] * scale

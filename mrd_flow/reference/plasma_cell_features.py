@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from mrd_flow.panel.template import Logicle
 
-__all__ = ["LIGHT_CHAINS", "SCATTER_FEATURES", "feature_names", "features", "marker_position"]
+__all__ = [
+    "LIGHT_CHAINS",
+    "SCATTER_FEATURES",
+    "brightness",
+    "feature_names",
+    "features",
+    "marker_position",
+    "position",
+]
 
 LIGHT_CHAINS = ("cyKappa", "cyLambda")
 SCATTER_FEATURES = ("FSC-A", "FSC-H/FSC-A", "SSC-A")
@@ -21,6 +29,7 @@ _SIZE, _HEIGHT, _SIDE = "FSC-A", "FSC-H", "SSC-A"
 _SMALLEST_SCATTER = 1.0  # channels; an event at or below zero has no logarithm
 _COFACTOR = 1e-3  # of the scale's top
 _UNIT = 4.5 * np.log(10.0)
+_MOST = 25.0  # of asinh: 10 decades
 
 
 def feature_names(dimensions: tuple[str, ...]) -> tuple[str, ...]:
@@ -86,3 +95,16 @@ def _channels(values: NDArray[np.float64], scale: Logicle) -> NDArray[np.float64
 
     inverse: Callable[..., NDArray[np.float64]] = logicle_inverse
     return inverse(values, None, t=scale.t, w=scale.w, m=scale.m, a=scale.a)
+
+
+def brightness(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compensated light behind features of markers, in thousandths of the scale's top.
+
+    Of features in the range of scales only: of others it is cut, not infinite.
+    """
+    return np.asarray(np.sinh(np.clip(positions * _UNIT, -_MOST, _MOST)), np.float64)
+
+
+def position(light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of `brightness`."""
+    return np.asarray(np.arcsinh(light) / _UNIT, np.float64)

@@ -21,10 +21,11 @@ from mrd_flow.simulation.populations import spillover_matrix
 from mrd_flow.simulation.sample_model import SampleModel
 from mrd_flow.simulation.template_gates import from_logicle, inside_gate
 
-__all__ = ["Overlap", "nearest_normal", "oracle_log_ratio"]
+__all__ = ["Overlap", "nearest_normal", "oracle_log_ratio", "oracle_log_ratios"]
 
 Values = NDArray[np.float64]
-_HOPELESS = -12.0  # log odds below which doublets, which can only lower them, are not counted
+_HOPELESS = -14.0  # log odds below which what can only lower them is not counted
+_COMMON_SORTS = 6  # of normal plasma cells, looked at first: they settle most events
 _POSITIVE_LN = float(np.log(1_000.0))  # how a normal phenotype is named
 
 
@@ -76,18 +77,37 @@ def oracle_log_ratio(
     ValueError
         If the sample holds no clone.
     """
+    unknown, known = oracle_log_ratios(table, dimensions, panel, tube, sample)
+    return known if phenotype_known else unknown
+
+
+def oracle_log_ratios(
+    table: Values, dimensions: tuple[str, ...], panel: Panel, tube: int, sample: SampleModel
+) -> tuple[Values, Values]:
+    """As `oracle_log_ratio`, without the clone's own phenotype and with it, at the cost of one.
+
+    What is no clone is the same for both, and need not be summed to its end where the sorts
+    already summed make the clone hopeless.
+    """
     if sample.aberrant_fraction <= 0:
         raise ValueError("an oracle needs the law of a sample with a clone")
     kinds = sample.kinds(tuple(panel.tubes[tube - 1].markers))
-    clone = clones(kinds, panel, tube, sample, phenotype_known=phenotype_known)
     events = _Events.of(table, dimensions, panel, tube)
+    options = [clones(kinds, panel, tube, sample, phenotype_known=known) for known in (False, True)]
+    rates = [events.log_each(clone) + clone.rate_ln[:, np.newaxis] for clone in options]
+    best = np.maximum(rates[0].max(axis=0), rates[1].max(axis=0))
+    others = np.full(len(table), -np.inf)
     single = np.setdiff1d(np.flatnonzero(kinds.share > 0), kinds.rows("aberrant_plasma_cell"))
-    others = events.log_rate(singles(kinds, single))
-    rates = events.log_each(clone) + clone.rate_ln[:, np.newaxis]
-    close = rates.max(axis=0) - others > _HOPELESS
-    pairs = events.only(close).log_rate(doublets(kinds, panel, tube))
-    others[close] = np.logaddexp(others[close], pairs)
-    return _pooled(rates - others)
+    plasma = kinds.rows("normal_plasma_cell")
+    common = plasma[np.argsort(-kinds.share[plasma], kind="stable")[:_COMMON_SORTS]]
+    for components in (
+        singles(kinds, common),
+        singles(kinds, np.setdiff1d(single, common)),
+        doublets(kinds, panel, tube),
+    ):
+        close = best - others > _HOPELESS
+        others[close] = np.logaddexp(others[close], events.only(close).log_rate(components))
+    return _pooled(rates[0] - others), _pooled(rates[1] - others)
 
 
 def _pooled(ratio: Values) -> Values:

@@ -20,6 +20,7 @@ from pipeline.cli.clinical import app as clinical
 from pipeline.cli.concordance import app as concordance
 from pipeline.cli.demo import demo
 from pipeline.cli.detection import app as detection
+from pipeline.cli.review import review
 from pipeline.cli.tables import export, query
 from pipeline.cli.variants import app as variants
 from pipeline.errors import NadirError, SheetRefused, printable
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, check, run, status, why, verify, step, report, query, export):
+for command in (demo, check, run, status, why, verify, step, report, review, query, export):
     app.command()(command)
 app.add_typer(ngs, name="ngs")
 app.add_typer(flow, name="flow")

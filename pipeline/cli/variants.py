@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.variants_align import align
+from pipeline.cli.variants_call import background, call
 from pipeline.cli.variants_simulate import simulate
 from pipeline.errors import UsageError
 
@@ -13,7 +15,8 @@ __all__ = ["app"]
 app = typer.Typer(help="Variants on the genome: names and consequences.", no_args_is_help=True)
 
 
-app.command()(simulate)
+for command in (align, call, background, simulate):
+    app.command()(command)
 
 
 @app.callback()

@@ -4,7 +4,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,8 @@ def _arrow_type(hint: Any) -> Any:
     bare = _bare(hint)
     if isinstance(bare, type) and issubclass(bare, Enum):
         return pa.string()
+    if bare is datetime:
+        return pa.timestamp("us", tz="UTC")
     known = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), date: pa.date32()}
     return known[bare]
 
@@ -122,6 +124,8 @@ def _typed(hint: Any, value: Any) -> Any:
             return None
         raise ValueError("a value is missing")
     bare = _bare(hint)
+    if bare is datetime:
+        return value if isinstance(value, datetime) else datetime.fromisoformat(value)
     if bare is date:
         return value if isinstance(value, date) else date.fromisoformat(value)
     if bare is float and isinstance(value, int) and not isinstance(value, bool):

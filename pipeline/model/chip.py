@@ -38,7 +38,7 @@ class GeneStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChipVariant:
-    """One variant of one sample and what is said of it; a row of ``variants.parquet``.
+    """One variant of one sample and what is said of it; a row of ``chip_variants.parquet``.
 
     ``vaf`` and its 95 % interval are shares of ``counted`` (molecules or reads) at the site, None where
     no counts were given. ``verdict`` is IN, OUT or REVIEW; ``at_threshold`` POS, NEG or IND at the CHIP

@@ -11,9 +11,12 @@ from pipeline.model import (
     MrdResult,
     PopulationChange,
     PopulationShare,
+    Revision,
+    Signature,
     ValidatedLimits,
     is_identifier,
 )
+from pipeline.model.chip import ChipResult, ChipVariant
 
 __all__ = ["InputFile", "PatientNote", "Provenance", "ReportData", "TimepointLabel"]
 
@@ -88,6 +91,10 @@ class ReportData:
     findings: tuple[Finding, ...] = ()
     populations: tuple[PopulationShare, ...] = ()
     changes: tuple[PopulationChange, ...] = ()
+    chip: tuple[ChipResult, ...] = ()
+    chip_variants: tuple[ChipVariant, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    signatures: tuple[Signature, ...] = ()
     comparisons: tuple[ComparisonRow, ...] = ()
     pairs: tuple[PairRow, ...] = ()
     compared: tuple[Comparison, ...] = ()
@@ -110,7 +117,15 @@ class ReportData:
     def patients(self) -> tuple[str, ...]:
         """Everybody who has a result, a marker, a gate count, an input file or a note, sorted."""
         records = (
-            *(self.results, self.markers, self.gates, self.findings, self.populations, self.changes),
+            *(
+                self.results,
+                self.markers,
+                self.gates,
+                self.findings,
+                self.populations,
+                self.changes,
+                self.chip,
+            ),
             *(self.provenance.inputs, self.patient_notes),
         )
         return tuple(sorted({r.patient_id for kind in records for r in kind}))

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +17,16 @@ from pipeline.formats.atomic import canonical_json, write_text
 from pipeline.model import is_identifier
 from pipeline.report.cohort import cohort_json, cohort_page
 from pipeline.report.data import ReportData
+from pipeline.report.environment import our_markup, page_environment
 from pipeline.report.patient import patient_json, patient_page
 from pipeline.report.rows import ResultRow, result_rows
-from pipeline.report.wording import Wording, format_count, format_threshold, load_wording
+from pipeline.report.wording import load_wording
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 __all__ = ["write_report"]
 
-# Control characters, halves of surrogate pairs, and the marks that turn the direction of
-# text: none can be shown, and the last make a text read as another.
-_UNSHOWABLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
-)
 # Where JSON is put into a page by somebody else, these would end a script or a string.
 _UNSAFE_IN_JSON = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -54,7 +49,7 @@ def write_report(data: ReportData, out: Path) -> tuple[Path, ...]:
         ``patients/ID.html`` and ``patients/ID.json`` of every patient.
     """
     wording = load_wording()
-    environment = _environment(wording)
+    environment = page_environment(wording)
     rows = result_rows(data, wording)
     out = Path(out)
     by_patient: dict[str, list[ResultRow]] = {p: [] for p in data.patients}
@@ -89,7 +84,7 @@ def _render(environment: "Environment", template: str, page: Mapping[str, Any], 
     style = environment.get_template("page.css").render(mark=mark)
     script = environment.get_template("cohort.js").render() if template == "cohort.html" else ""
     return environment.get_template(template).render(
-        page, style=_own(style), script=_own(script), policy=_policy(style, script)
+        page, style=our_markup(style), script=our_markup(script), policy=_policy(style, script)
     )
 
 
@@ -101,58 +96,6 @@ def _policy(style: str, script: str) -> str:
 
 def _source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _own(text: str) -> Any:
-    """Mark as markup what this package wrote or has escaped. Never for anything from ``data``."""
-    from markupsafe import Markup
-
-    return Markup(text)  # noqa: S704 - written here, or escaped before
-
-
-@cache  # to compile the templates takes ten times as long as to fill them
-def _environment(wording: Wording) -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pipeline.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_showable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(t=wording.texts, wording=wording)
-    environment.filters.update(
-        count=format_count, threshold=format_threshold, css=_css_string, unbroken=_unbroken
-    )
-    return environment
-
-
-def _showable(value: Any) -> Any:
-    """What a page may print: no character that hides or turns text, and never ``None``."""
-    from markupsafe import Markup
-
-    if value is None:
-        raise TypeError("a template printed a value that is missing")
-    if isinstance(value, Markup):
-        return value
-    return _UNSHOWABLE.sub("\ufffd", str(value))
-
-
-def _unbroken(text: str) -> Any:
-    """A text, escaped, in which no line ends inside a number such as ``4.1e-3``."""
-    from markupsafe import escape
-
-    numbers = r"(?:&lt; )?\b\d[\d.]*e-\d+"
-    return _own(re.sub(numbers, r'<span class="nb">\g<0></span>', str(escape(_showable(text)))))
-
-
-def _css_string(text: str) -> Any:
-    """A text of ours, or identifiers, as a string of the style sheet."""
-    if not re.fullmatch(r"[\w .,·:;()-]*", text):
-        raise ValueError("not a text for the style sheet")
-    return _own(f'"{text}"')
 
 
 def _json(value: Any) -> str:

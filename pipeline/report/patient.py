@@ -1,6 +1,7 @@
 """What a patient's page and its JSON say."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -8,7 +9,7 @@ from pipeline.formats.records import to_json
 from pipeline.model import GateCount, Marker
 from pipeline.report.comparison import compared_pairs
 from pipeline.report.data import ReportData
-from pipeline.report.rows import ResultRow
+from pipeline.report.rows import ResultRow, result_rows
 from pipeline.report.timeline import timeline
 from pipeline.report.wording import Wording
 
@@ -27,6 +28,9 @@ def patient_page(
         "figure": figure,
         "absent": [m.row for m in figure.marks if m.kind == "absent"] if figure else [],
         "one_scale": {r.result.unit for r in rows} == {"fraction_of_nucleated_cells"},
+        "chip": _chip(data, patient_id),
+        "revised": _revised(data, patient_id, wording),
+        "signatures": [s for s in data.signatures if s.patient_id == patient_id],
         "pairs": compared_pairs(data, patient_id, wording),
         "markers": _markers(data, patient_id),
         "tubes": _tubes(data, patient_id),
@@ -58,6 +62,10 @@ def patient_json(data: ReportData, patient_id: str, rows: Sequence[ResultRow]) -
             for g in data.gates
             if g.patient_id == patient_id
         ],
+        "chip": [to_json(c) for c in data.chip if c.patient_id == patient_id],
+        "chip_variants": [to_json(v) for v in data.chip_variants if v.patient_id == patient_id],
+        "revisions": [to_json(r) for r in data.revisions if r.sample.patient_id == patient_id],
+        "signatures": [to_json(s) for s in data.signatures if s.patient_id == patient_id],
         "findings": [to_json(f) for f in data.findings if f.patient_id == patient_id],
         "populations": [to_json(p) for p in data.populations if p.patient_id == patient_id],
         "population_changes": [to_json(c) for c in data.changes if c.patient_id == patient_id],
@@ -105,6 +113,40 @@ def _markers(data: ReportData, patient_id: str) -> list[Marker]:
     """Candidates of one patient, tracked ones first."""
     own = [m for m in data.markers if m.patient_id == patient_id]
     return sorted(own, key=lambda m: (not m.taken, m.locus, -m.reads, m.target_id))
+
+
+def _chip(data: ReportData, patient_id: str) -> list[dict[str, Any]]:
+    """Each sample's result of clonal haematopoiesis with the variants that are in it or ask for eyes."""
+    return [
+        {
+            "result": result,
+            "variants": [
+                v
+                for v in data.chip_variants
+                if (v.patient_id, v.timepoint) == (patient_id, result.timepoint) and v.verdict != "OUT"
+            ],
+            "left_out": sum(
+                (v.patient_id, v.timepoint, v.verdict) == (patient_id, result.timepoint, "OUT")
+                for v in data.chip_variants
+            ),
+        }
+        for result in data.chip
+        if result.patient_id == patient_id
+    ]
+
+
+def _revised(data: ReportData, patient_id: str, wording: Wording) -> list[dict[str, Any]]:
+    """Each sample that a reviewer changed: what, why, and the results after it as rows."""
+    return [
+        {
+            "timepoint": revision.sample.timepoint,
+            "changes": revision.changes,
+            "applies": revision.applies,
+            "rows": result_rows(replace(data, results=revision.results), wording),
+        }
+        for revision in data.revisions
+        if revision.sample.patient_id == patient_id
+    ]
 
 
 def _findings(data: ReportData, patient_id: str, wording: Wording) -> list[dict[str, Any]]:

@@ -11,7 +11,9 @@
     consequence   Sequence Ontology terms
     effect        one variant, all of the above
     annotate      VCF in, VCF out
+    alignment     FASTQ → BAM with UMIs
     molecules     BAM → molecules → evidence
     evidence      what molecules show at each site: counts, and a row per difference
+    calling       molecules → calls in VCF, against a background of errors
     simulation    UMI libraries with planted variants and errors
 """

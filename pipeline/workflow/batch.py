@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,14 +71,39 @@ class Batch:
             raise UsageError("a run's name is not an identifier")
         return self.run_controls / f"{run_id}.json"
 
+    def _refuse_links(self) -> None:
+        for folder in (
+            self.folder,
+            self.folder / "tasks",
+            self.results,
+            self.report,
+            self.report / "patients",
+        ):
+            if not folder.is_dir():
+                continue
+            with os.scandir(folder) as entries:
+                link = next((entry.name for entry in entries if entry.is_symlink()), None)
+            if link is not None:
+                raise InputRefused(
+                    "it is a link, and a batch is written only within its own folder",
+                    path=folder / link,
+                    remedy="remove the link, or give another --out",
+                )
+
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the batch for one run; a second run is refused, a killed one leaves no lock.
+
+        Parameters
+        ----------
+        wait_s
+            Seconds to wait for whoever holds it, before it is refused.
 
         Raises
         ------
         InputRefused
-            If another process holds the batch, or the folder cannot be made or written.
+            If another process holds the batch, the folder cannot be made or written, or something in it
+        is a link: what is written must not land elsewhere.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -87,15 +113,27 @@ class Batch:
                 f"the batch folder cannot be written ({error.strerror})", path=self.folder
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor, wait_s)
         except BlockingIOError as error:
             raise InputRefused(
                 "another run holds this batch", path=self.folder, remedy="wait for it, or give another --out"
             ) from error
         else:
+            self._refuse_links()
             yield
         finally:
             os.close(descriptor)
+
+
+def _lock(descriptor: int, wait_s: float) -> None:
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.02)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ from pipeline.concordance import (
 from pipeline.formats.atomic import write_json
 from pipeline.formats.digest import damage_shows
 from pipeline.formats.records import write_parquet
-from pipeline.model import MrdResult, ValidatedLimits
+from pipeline.model import AppliedChange, MrdResult, Signature, ValidatedLimits
 from pipeline.report.data import InputFile, PatientNote, Provenance, ReportData, TimepointLabel
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.clinical_tables import configured_trial
 from pipeline.workflow.config import Config
+from pipeline.workflow.decisions import Decisions
 from pipeline.workflow.planned import Plan, Task
 from pipeline.workflow.steps import RESULT_TABLES, Phase, step_for
 from pipeline.workflow.task import failure_of, finished, read_output
@@ -96,7 +97,9 @@ def collect(batch: Batch, plan: Plan) -> Collected:
     )
 
 
-def write_tables(batch: Batch, config: Config, collected: Collected, compared: Compared) -> tuple[Path, ...]:
+def write_tables(
+    batch: Batch, config: Config, collected: Collected, compared: Compared, decisions: Decisions
+) -> tuple[Path, ...]:
     """Write results/*.parquet and a file for each shared run; no log and no time stamp.
 
     So equal work gives equal bytes. Limits that the configuration says an assay was validated with are
@@ -108,6 +111,9 @@ def write_tables(batch: Batch, config: Config, collected: Collected, compared: C
         *((name, kind, collected.records[name]) for name, kind in RESULT_TABLES.items()),
         ("agreement", ComparisonRow, compared.rows),
         ("pairs", PairRow, compared.pairs),
+        ("reviewed", MrdResult, decisions.revised),
+        ("changes", AppliedChange, [row for r in decisions.revisions.values() for row in r.rows]),
+        ("signatures", Signature, decisions.signatures),
     ):
         paths.append(batch.results / f"{name}.parquet")
         write_parquet(paths[-1], kind, records)
@@ -126,7 +132,14 @@ def write_tables(batch: Batch, config: Config, collected: Collected, compared: C
     return tuple(paths)
 
 
-def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected, compared: Compared) -> Path:
+def write_pages(
+    batch: Batch,
+    plan: Plan,
+    config: Config,
+    collected: Collected,
+    compared: Compared,
+    decisions: Decisions,
+) -> Path:
     """Write the report of what was collected; the path of its first page.
 
     Pages of patients who are no longer in the plan are removed: a report never shows
@@ -148,6 +161,10 @@ def write_pages(batch: Batch, plan: Plan, config: Config, collected: Collected, 
         findings=collected.records["findings"],
         populations=collected.records["populations"],
         changes=collected.records["population_changes"],
+        chip=collected.records["chip"],
+        chip_variants=collected.records["chip_variants"],
+        revisions=tuple(v for _, v in sorted(decisions.revisions.items())),
+        signatures=decisions.signatures,
         comparisons=compared.rows,
         pairs=compared.pairs,
         compared=compared.found,

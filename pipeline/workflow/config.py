@@ -90,11 +90,17 @@ class Config:
 
 def settings_types() -> dict[Assay, type]:
     """The settings dataclass of every assay that can be run."""
+    from chip.settings import ChipSettings
     from mrd_flow.cytof.settings import CytofSettings
     from mrd_flow.evidence import FlowSettings
     from mrd_ngs.settings import NgsSettings
 
-    return {Assay.NGS: NgsSettings, Assay.FLOW: FlowSettings, Assay.CYTOF: CytofSettings}
+    return {
+        Assay.NGS: NgsSettings,
+        Assay.FLOW: FlowSettings,
+        Assay.CHIP: ChipSettings,
+        Assay.CYTOF: CytofSettings,
+    }
 
 
 def shipped_panels() -> dict[str, int]:

@@ -160,6 +160,8 @@ def _message(batch: Batch, task: Task, error: BaseException) -> str:
         message = (
             "its worker process was killed twice, the second time alone on this machine (out of memory?)"
         )
+    elif isinstance(error, OSError):
+        message = f"a file cannot be written or read ({error.strerror or error}): {error.filename}"
     else:
         message = f"defect in nadir: {type(error).__name__}: {error}"
     record_failure(batch.task(task.task_id), message, 4)

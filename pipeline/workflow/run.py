@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.errors import Interrupted
+from pipeline.errors import InputRefused, Interrupted
 from pipeline.formats.atomic import sweep_temporaries
 from pipeline.formats.samplesheet import read_sheet
 from pipeline.model import Sample
 from pipeline.workflow.audit import append_audit, read_audit
 from pipeline.workflow.batch import Batch
-from pipeline.workflow.collect import collect, compare_methods, write_pages, write_tables
+from pipeline.workflow.collect import Collected, collect, compare_methods, write_pages, write_tables
 from pipeline.workflow.config import Config, load_config, shipped_panels
+from pipeline.workflow.decisions import decisions_of
 from pipeline.workflow.engine import Engine, engine_named
 from pipeline.workflow.intake import inspect_inputs
 from pipeline.workflow.plan import make_plan, runnable
@@ -99,6 +100,12 @@ def run_batch(
     try:
         with batch.locked():
             return _run_locked(sheet, batch, config, samples, engine or engine_named(jobs=jobs), say)
+    except OSError as error:
+        raise InputRefused(
+            f"a file cannot be written or read ({error.strerror or error})",
+            path=error.filename,
+            remedy="see to space and permissions, then give the same command again; what is done is kept",
+        ) from error
     except KeyboardInterrupt as stop:
         raise Interrupted("interrupted; what is done is kept, the same command goes on from there") from stop
 
@@ -118,10 +125,7 @@ def _run_locked(
     say.planned(len(plan.tasks), len(plan.tasks) - len(waiting))
     failures = engine(batch, waiting, ended=lambda t, e: say.finished(t.task_id, e))
     say.stage("writing tables and report")
-    collected = collect(batch, plan)
-    compared = compare_methods(collected, config)
-    write_tables(batch, config, collected, compared)
-    page = write_pages(batch, plan, config, collected, compared)
+    collected, page = _write_all(batch, plan, config)
     append_audit(
         batch.audit,
         "run",
@@ -155,12 +159,18 @@ def write_report_of(folder: Path) -> Path:
     plan = read_plan(batch)
     config = load_config(plan.config_path)
     with batch.locked():
-        collected = collect(batch, plan)
-        compared = compare_methods(collected, config)
-        write_tables(batch, config, collected, compared)
-        page = write_pages(batch, plan, config, collected, compared)
+        _, page = _write_all(batch, plan, config)
         append_audit(batch.audit, "report", {"plan": plan.fingerprint, "files": digests_of(batch)})
         return page
+
+
+def _write_all(batch: Batch, plan: Plan, config: Config) -> tuple[Collected, Path]:
+    """Tables and pages from what is done and what people decided; the path of the first page."""
+    collected = collect(batch, plan)
+    compared = compare_methods(collected, config)
+    decisions = decisions_of(batch, collected.mrd)
+    write_tables(batch, config, collected, compared, decisions)
+    return collected, write_pages(batch, plan, config, collected, compared, decisions)
 
 
 def _waiting(batch: Batch, plan: Plan) -> list[Task]:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputRefused, UsageError
+from pipeline.errors import DamagedFile, InputRefused, UsageError
 from pipeline.model import (
     Assay,
     Finding,
@@ -24,6 +24,7 @@ from pipeline.model import (
     PopulationShare,
     Sample,
 )
+from pipeline.model.chip import ChipGene, ChipResult, ChipVariant
 
 __all__ = ["RESULT_TABLES", "Phase", "RunSteps", "Step", "StepOutput", "step_for", "steps"]
 
@@ -51,6 +52,9 @@ class StepOutput:
     findings: tuple[Finding, ...] = ()
     populations: tuple[PopulationShare, ...] = ()
     population_changes: tuple[PopulationChange, ...] = ()
+    chip: tuple[ChipResult, ...] = ()
+    chip_variants: tuple[ChipVariant, ...] = ()
+    chip_genes: tuple[ChipGene, ...] = ()
     document: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -63,6 +67,9 @@ RESULT_TABLES: dict[str, type] = {
     "findings": Finding,
     "populations": PopulationShare,
     "population_changes": PopulationChange,
+    "chip": ChipResult,
+    "chip_variants": ChipVariant,
+    "chip_genes": ChipGene,
 }
 
 
@@ -124,6 +131,14 @@ def steps() -> tuple[Step, ...]:
             references=_flow_files,
             unverified=_unverified_panels,
             run=_run_flow,
+        ),
+        Step(
+            assay=Assay.CHIP,
+            packages=("chip", "pipeline.variants", *shared),
+            inspect=_inspect_chip,
+            references=_chip_files,
+            unverified=_unverified_chip,
+            run=_run_chip,
         ),
         Step(
             assay=Assay.CYTOF,
@@ -215,10 +230,11 @@ def _inspect_ngs(sample: Sample) -> None:
 
 
 def _inspect_flow(sample: Sample) -> None:
-    from mrd_flow.fcs.data_sets import check_file
+    from mrd_flow.fcs.data_sets import read_data_sets
 
     for path in sample.files:
-        check_file(path)
+        if not any(data_set.events for data_set in read_data_sets(path)):
+            raise DamagedFile("the file holds no events", path=path)
 
 
 def _run_ngs(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:
@@ -299,10 +315,45 @@ def _run_flow(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOu
     from mrd_flow.call import call_patient
     from mrd_flow.findings import findings_of
     from mrd_flow.read import read_patient
+    from mrd_flow.revision import told_document
 
     evidence = read_patient(samples, settings, baseline=baseline)
     calls = call_patient(evidence, settings=settings, baseline=baseline)
-    return StepOutput(mrd=calls.results, gates=calls.gates, findings=findings_of(evidence, calls))
+    return StepOutput(
+        mrd=calls.results,
+        gates=calls.gates,
+        findings=findings_of(evidence, calls),
+        document=told_document(evidence, settings, baseline),
+    )
+
+
+def _inspect_chip(sample: Sample) -> None:
+    from chip.read import check_sample
+
+    check_sample(sample)
+
+
+def _chip_files(samples: Sequence[Sample], settings: Any) -> tuple[Path, ...]:  # noqa: ARG001
+    from chip.rules.rule_set import rule_set_files
+
+    named = (settings.population, settings.reference, settings.genes, settings.targets, settings.background)
+    return (*rule_set_files(settings.rules), *(Path(name) for name in named if name))
+
+
+def _unverified_chip(samples: Sequence[Sample], settings: Any) -> tuple[str, ...]:  # noqa: ARG001
+    from chip.settings import UNVERIFIED
+
+    return UNVERIFIED
+
+
+def _run_chip(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:  # noqa: ARG001
+    from chip.call import call_patient
+    from chip.read import read_patient
+    from chip.rules.asked import rule_sets_asked
+
+    evidence = read_patient(samples, settings)
+    calls = call_patient(evidence, rule_sets_asked(settings.rules), settings)
+    return StepOutput(chip=calls.results, chip_variants=calls.variants, chip_genes=calls.genes)
 
 
 def _run_cytof(samples: Sequence[Sample], settings: Any, baseline: str) -> StepOutput:  # noqa: ARG001

@@ -19,6 +19,7 @@ from pipeline.workflow.steps import RESULT_TABLES, Phase, Step, StepOutput, step
 
 __all__ = [
     "DoneRecord",
+    "checked_inputs",
     "copy_result",
     "execute",
     "failure_of",
@@ -29,6 +30,7 @@ __all__ = [
     "read_output",
     "record_event",
     "record_failure",
+    "settings_of",
 ]
 
 
@@ -50,7 +52,9 @@ def execute(task_json: Path) -> str:
     """Run the task of ``task_json`` in its own folder; the SHA-256 of its output.
 
     The output is written before the done-record; whatever is killed in between is run
-    again. Inputs are hashed again here: a file changed since planning is refused.
+    again. Inputs are hashed again here: a file changed since planning is refused. A task that
+    is done already is not repeated: a scheduler may try a job again that was lost after its
+    done-record and before its exit code.
 
     Raises
     ------
@@ -60,9 +64,13 @@ def execute(task_json: Path) -> str:
     folder = TaskFolder(task_json.absolute().parent)
     batch = Batch(folder.folder.parent.parent)
     task = read_task(task_json)
-    record_event(folder, "started")
     try:
-        _check_inputs(task)
+        checked_inputs(task)
+        done = finished(batch, task)
+        if done is not None:
+            record_event(folder, "kept")
+            return done.output_sha256
+        record_event(folder, "started")
         before = outputs_before(batch, task)
         output = _run(task, step_for(task.assay), _outputs(batch, before))
     except NadirError as error:
@@ -212,7 +220,7 @@ def _outputs(batch: Batch, before: Mapping[str, str]) -> dict[str, StepOutput | 
 
 def _run(task: Task, step: Step, before: Mapping[str, StepOutput | None]) -> StepOutput:
     """Do the part of the assay's work that the task's phase names."""
-    settings = _settings(task)
+    settings = settings_of(task)
     if task.phase is Phase.WHOLE or step.together is None:
         return step.run(task.samples, settings, task.baseline)
     if task.phase is Phase.INDEX:
@@ -229,7 +237,14 @@ def _run(task: Task, step: Step, before: Mapping[str, StepOutput | None]) -> Ste
     return step.together.follow(task.samples, settings, task.baseline, given.get(own_index), runs)
 
 
-def _check_inputs(task: Task) -> None:
+def checked_inputs(task: Task) -> None:
+    """Refuse a task whose files are not those it was planned with.
+
+    Raises
+    ------
+    DamagedFile
+        If a file is gone, or has another digest.
+    """
     paths = [path for sample in task.samples for path in sample.files]
     for path, (name, expected) in zip(paths, task.inputs.items(), strict=True):
         if not path.is_file():
@@ -240,7 +255,8 @@ def _check_inputs(task: Task) -> None:
             )
 
 
-def _settings(task: Task) -> Any:
+def settings_of(task: Task) -> Any:
+    """The assay's settings with which a task was planned."""
     from pipeline.workflow.config import settings_from_json
 
     return settings_from_json(task.assay, task.parameters)

@@ -22,7 +22,7 @@ from mrd_flow.plasma_cells.classifier import classify_plasma_cells
 from mrd_flow.plasma_cells.diagnostic_phenotype import DiagnosticPhenotype
 from mrd_flow.plasma_cells.phenotype_at_diagnosis import diagnostic_phenotype
 from mrd_flow.reference.normal_reference import shipped_reference
-from mrd_flow.simulation.oracle import oracle_log_ratio
+from mrd_flow.simulation.oracle import oracle_log_ratios
 from mrd_flow.simulation.plasma_cell_model import PHENOTYPES, draw_patient
 from mrd_flow.simulation.plasma_cell_tables import SimulatedTable, simulate_plasma_cell_tables
 from mrd_flow.simulation.sample_model import SampleModel
@@ -121,14 +121,10 @@ def _called(found: ClassifiedSample) -> np.ndarray:
     return np.concatenate([t.aberrant for t in found.tubes])
 
 
-def _oracle(
-    panel: Panel, tables: tuple[SimulatedTable, ...], sample: SampleModel, *, known: bool
-) -> np.ndarray:
-    ratios = [
-        oracle_log_ratio(t.plasma_cells, t.dimensions, panel, t.tube, sample, phenotype_known=known)
-        for t in tables
-    ]
-    return np.concatenate(ratios) > 0
+def _oracle(panel: Panel, tables: tuple[SimulatedTable, ...], sample: SampleModel) -> dict[str, np.ndarray]:
+    """Events the oracle calls without and with the phenotype known."""
+    ratios = [oracle_log_ratios(t.plasma_cells, t.dimensions, panel, t.tube, sample) for t in tables]
+    return {name: np.concatenate([r[i] for r in ratios]) > 0 for i, name in enumerate(("unknown", "known"))}
 
 
 def _cell(
@@ -152,8 +148,7 @@ def _cell(
             _say(f"seed {seed}: clone not kept at diagnosis, run without it")
         scores["known"].add(_called(run.classify(tables, known)), truth, tables)
         if level > 0 and oracle:
-            for name in ("unknown", "known"):
-                called = _oracle(run.panel, tables, sample, known=name == "known")
+            for name, called in _oracle(run.panel, tables, sample).items():
                 scores[f"oracle {name}"].add(called, truth, tables)
     return scores
 

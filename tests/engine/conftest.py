@@ -5,9 +5,13 @@ Where one is missing its tests skip with the reason; under CI=true that is a fai
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from slurm_cluster import PROGRAMS, Cluster, cluster_in
 
 
 def demand(*programs: str) -> None:
@@ -28,3 +32,13 @@ def nextflow() -> Path:
     """The Nextflow executable."""
     demand("nextflow", "java")
     return Path(shutil.which("nextflow") or "")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two Slurm nodes; its paths are short, as a socket's must be."""
+    demand(*PROGRAMS)
+    if os.geteuid() != 0:
+        pytest.skip("Slurm's daemons are started by root here")
+    with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as folder, cluster_in(Path(folder)) as up:
+        yield up

@@ -38,20 +38,7 @@ def series(tmp_path_factory, make_tubes, make_sample, settings):
     return read
 
 
-@pytest.mark.parametrize(
-    "phenotype",
-    [
-        "classic",
-        pytest.param(
-            "cd56_negative",
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=AssertionError,
-                reason="a CD56- clone of 60 cells is counted at 60 % of its size; see docs/methods/flow.md",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("phenotype", ["classic", "cd56_negative"])
 def test_the_clone_of_diagnosis_is_looked_for_afterwards(series, settings, phenotype):
     """The order of the samples does not matter; the follow-up is told what the clone looked like."""
     later, diagnosis = series(phenotype)

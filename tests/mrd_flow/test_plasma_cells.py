@@ -65,20 +65,7 @@ def _score(simulated, found):
     return (called & truth).sum() / truth.sum(), (called & truth).sum() / max(called.sum(), 1)
 
 
-def falls_short(why):
-    """What the classifier does not reach yet; docs/methods/flow.md lists it."""
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=why)
-
-
-@pytest.mark.parametrize(
-    "phenotype",
-    [
-        "classic",
-        pytest.param("cd45_positive", marks=falls_short("recall of .83")),
-        "cd27_positive",
-        "cd19_positive",
-    ],
-)
+@pytest.mark.parametrize("phenotype", ["classic", "cd45_positive", "cd27_positive", "cd19_positive"])
 def test_clone_is_found_without_diagnosis(phenotype):
     simulated = _simulated("srl", phenotype, 1e-4, 3)
     recall, precision = _score(simulated, _classify("srl", simulated))
@@ -107,7 +94,6 @@ def test_blank_has_no_aberrant_cell(name):
     assert {e.phenotype for e in found.expectations} <= {a.name for a in load_archetypes().archetypes}
 
 
-@falls_short("a wrong gain breaks compensation: one antigen then depends on another")
 def test_gain_that_is_off_is_followed():
     gain = (("CD19", 1.4), ("CD45", 0.7), ("CD56", 1.3), ("CD27", 0.75))
     simulated = _simulated("srl", "classic", 1e-4, 6, gain)
@@ -116,7 +102,6 @@ def test_gain_that_is_off_is_followed():
     assert precision >= 0.85
 
 
-@falls_short("an archetype fits better than the clone of diagnosis")
 def test_diagnostic_phenotype_is_used_at_follow_up():
     diagnosis = _simulated("srl", "classic", 0.01, 7)
     at_diagnosis = _classify("srl", diagnosis)
@@ -143,15 +128,24 @@ def test_what_is_said_of_the_calls_holds():
     assert found.estimated_events_sd >= np.sqrt(found.estimated_events) * 0.95
 
 
-def test_every_called_cell_deviates_and_coheres():
+def test_called_cells_deviate_and_cohere_as_a_cluster():
+    """One clonal cell may look normal; half of all must not, and chance may not make as many."""
     settings = ClassifierSettings()
     (tube,) = _classify("srl", _simulated("srl", "classic", 1e-4, 3)).tubes
     assert tube.aberrant.any()
-    assert (tube.deviation_p[tube.aberrant] <= settings.deviation_p).all()
-    assert (tube.cohesion_p[tube.aberrant] <= settings.cohesion_p).all()
-    assert (tube.posterior[tube.aberrant] > settings.posterior).all()
+    assert np.median(tube.deviation_p[tube.aberrant]) <= settings.deviation_p
+    assert tube.cohesion_p[tube.aberrant][tube.log_ratio[tube.aberrant].argmin()] <= settings.cohesion_p
+    assert (tube.aberrant == (tube.posterior > settings.posterior)).all()
     assert np.isfinite(tube.posterior).all()
     assert not (tube.aberrant & tube.not_plasma_cell).any()
+
+
+def test_cluster_that_does_not_deviate_is_not_called():
+    """The cells of a clone, were each to be as deviant as asked for here, would not be called."""
+    simulated = _simulated("srl", "classic", 1e-4, 3)
+    found = _classify("srl", simulated, settings=ClassifierSettings(deviation_p=1e-5))
+    assert found.clusters == 1
+    assert found.aberrant_events == 0
 
 
 def test_cluster_for_clonality_is_chosen_without_light_chains():

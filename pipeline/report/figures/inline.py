@@ -19,6 +19,8 @@ _LONG = re.compile(r"(\d\.\d\d)\d+")  # a hundredth of a point is less than anyb
 _MARKS = re.compile(
     r'(<use xlink:href="[^"]*") x="[^"]*" y="[^"]*"([^>]*)/>\n(?:\1 x="[^"]*" y="[^"]*"\2/>\n)+'
 )
+_PLACE = re.compile(r' x="([^"]*)" y="([^"]*)"')
+_CIRCLE = re.compile(r'<path id="([^"]*)" d="M 0 ([\d.]+)\s(?:C [-\d. ]+\s+){8}z')
 _STYLE = re.compile(r' style="([^"]*)"')
 _FONT = re.compile(r"(?:(\w+) )?([\d.]+px) (.*)")
 _KNOWN = {
@@ -57,7 +59,8 @@ def inline_svg(figure: "Figure", name: str, label: str) -> str:
     text = re.sub(r'(href="|url\()#', rf"\1#{name}-", text)
     text = re.sub(r"[ \t]*\n[ \t]*", "\n", text)
     text = _TAG.sub(lambda tag: _LONG.sub(r"\1", tag[0]), text)
-    text = _MARKS.sub(_gathered, text)
+    radii = dict(_CIRCLE.findall(text))
+    text = _MARKS.sub(lambda marks: _gathered(marks, radii), text)
     return text.replace("<svg ", f'<svg class="drawn" role="img" aria-label="{_escaped(label)}" ', 1).rstrip()
 
 
@@ -74,9 +77,20 @@ def _attributes(match: re.Match[str]) -> str:
     return "".join(found)
 
 
-def _gathered(marks: re.Match[str]) -> str:
-    """A cloud of equal marks says once how it looks."""
-    return f"<g{marks[2]}>\n{marks[0].replace(f'{marks[2]}/>', '/>')}</g>\n"
+def _gathered(marks: re.Match[str], radii: dict[str, str]) -> str:
+    """A cloud of equal marks as one element: dots are round ends of lines without length.
+
+    Thousands of elements would take a browser seconds to lay out.
+    """
+    looks, marker = marks[2], marks[1].partition("#")[2].rstrip('"')
+    fill = re.search(r' fill="([^"]*)"', looks)
+    if marker not in radii or fill is None or fill[1] == "none":
+        return f"<g{looks}>\n{marks[0].replace(f'{looks}/>', '/>')}</g>\n"
+    seen = re.search(r' fill-opacity="([^"]*)"', looks)
+    opacity = f' stroke-opacity="{seen[1]}"' if seen else ""
+    dots = "".join(f"M{x} {y}h0" for x, y in _PLACE.findall(marks[0]))
+    width = f"{2 * float(radii[marker]):g}"
+    return f'<path d="{dots}" stroke="{fill[1]}"{opacity} stroke-width="{width}" stroke-linecap="round"/>\n'
 
 
 def _font(value: str) -> str:

@@ -15,6 +15,7 @@
     pileup             the kernels' arrays to `pipeline.variants.evidence.SiteEvidence`
     windows            targets joined to stretches, cut to windows
     reader             all of it: `read_evidence`
+    compiled           kernels compiled at installation
     tally              what became of each alignment
 """
 

@@ -27,6 +27,7 @@ kernel = cast("Callable[[_F], _F]", njit(cache=True, nogil=True))
 # Columns of a fragment: what tells molecules apart, in the order of sorting, then its strand.
 PLACE, UMI_LOW, UMI_HIGH, STRAND, ORDER = range(5)
 FRAGMENT_COLUMNS = 5
+START_SHIFT, SPAN_SHIFT = 25, 4  # of PLACE: first end, from there to the other, orientation
 
 _FAR = 1 << 31
 _FEW = 48  # UMIs of one place compared one with another; beyond, neighbours are looked up
@@ -63,7 +64,7 @@ def describe_fragments(table: I64, pairs: I64, duplex: Int, inline: Int, fragmen
         if strand == 1 and duplex:
             umi_a, umi_b = umi_b, umi_a
         span = min(max(high - low + (1 << 20), 0), (1 << 21) - 1)
-        key = ((low + 1024) << 25) | (span << 4) | (odd << 1)
+        key = ((low + 1024) << START_SHIFT) | (span << SPAN_SHIFT) | (odd << 1)
         fragments[n, PLACE] = key if duplex else key | strand
         fragments[n, UMI_LOW], fragments[n, UMI_HIGH] = umi_a, umi_b
         fragments[n, STRAND] = strand

@@ -101,7 +101,7 @@ def _stretch_windows(
     """Windows of one stretch, cut where the records loaded complete a fragment's length of sites."""
     reach = settings.max_fragment_nt
     with RecordStream(reads, stretch.contig, stretch.start - reach, stretch.end + reach, settings) as stream:
-        site = stretch.start
+        site, counted_to = stretch.start, stretch.start - reach
         while site < stretch.end:
             stream.load(settings.records_at_once)
             complete = stretch.end if stream.ended else min(stream.position - reach, stretch.end)
@@ -109,9 +109,9 @@ def _stretch_windows(
                 continue
             parts = cut_targets(stretch.targets, site, complete)
             tally = stream.take_tally()
-            windows = _windows(stream, stretch.contig, parts, reference, settings, tally)
-            yield windows, tally
-            site = complete
+            counting = (counted_to, stretch.end + reach if complete == stretch.end else complete)
+            yield _windows(stream, stretch.contig, parts, reference, settings, tally, counting), tally
+            site, counted_to = complete, counting[1]
             stream.drop_before(site - reach)
 
 
@@ -122,8 +122,12 @@ def _windows(
     reference: Reference,
     settings: MoleculeSettings,
     tally: ReadTally,
+    counting: tuple[int, int],
 ) -> list[SiteEvidence]:
-    """Evidence of parts of targets, all of whose records are loaded."""
+    """Evidence of parts of targets, all of whose records are loaded.
+
+    ``tally`` counts the fragments that begin in ``counting``; others were counted, or will be.
+    """
     if not parts:
         return []
     if not len(stream.table):
@@ -136,8 +140,10 @@ def _windows(
     sites = (contig, parts[0][0], parts[-1][1])
     piles = Piles(stream.data, stream.table, families, sites, reference, settings)
     windows = [piles.evidence(*part) for part in parts]
-    tally.fragments += len(families.pairs)
-    tally.without_mate += families.without_mate
+    begins = families.begins(stream.table)
+    counted = (begins >= counting[0]) & (begins < counting[1])
+    tally.fragments += int(counted.sum())
+    tally.without_mate += int((families.pairs[counted] < 0).any(axis=1).sum())
     tally.molecules += sum(w.molecules for w in windows)
     return windows
 

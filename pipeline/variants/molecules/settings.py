@@ -62,7 +62,8 @@ class MoleculeSettings:
     umi_edits
         Largest Hamming distance (0, 1 or 2) between a UMI and the one it is thought to be misread from.
     min_mapping_quality
-        Reads mapped less well are evidence of nothing; they are counted in ``low_mapping``.
+        Reads mapped less well are evidence of nothing; they are counted in ``low_mapping``. Reads that
+        belong elsewhere are most of what remains of error in duplex molecules; below 30 they get through.
     post_umi_error
         Probability of error per base and read after the UMI was attached that base qualities don't know
         (late PCR); added to each quality's own.
@@ -82,7 +83,7 @@ class MoleculeSettings:
     umi: UmiSource = UmiSource()
     duplex: bool = True
     umi_edits: int = 1
-    min_mapping_quality: int = 20
+    min_mapping_quality: int = 30
     post_umi_error: float = 1e-4
     min_consensus_llr: float = 5.5
     min_base_quality: int = 6

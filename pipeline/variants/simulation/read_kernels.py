@@ -30,7 +30,7 @@ CIGAR_MAX = 64
 MATCH, INSERTION, DELETION, SOFT_CLIP = 0, 1, 2, 4
 GAP_OPEN, GAP_EXTEND, MISMATCH, CLIP = 6, 1, 4, 5  # penalties of bwa mem; a match gives 1
 _BASES, _SEQUENCING, _FOREIGN = 0, 6, 9
-_MARGIN_NT = 1  # a variant counts in molecules that reach a base further on either side
+_MARGIN_NT = 1  # an indel counts in molecules that reach a base further on either side
 
 
 class Molecules(NamedTuple):
@@ -207,7 +207,8 @@ def carry(
     start, end = molecules.start[m], molecules.end[m]
     duplex = molecules.copies[m, 0] > 0 and molecules.copies[m, 1] > 0
     for v in range(molecules.first[m], molecules.stop[m]):
-        left, right = planted.start[v] - _MARGIN_NT, planted.start[v] + planted.ref_nt[v] + _MARGIN_NT
+        margin = 0 if planted.ref_nt[v] == planted.alt_nt[v] else _MARGIN_NT
+        left, right = planted.start[v] - margin, planted.start[v] + planted.ref_nt[v] + margin
         inside = start <= left and right <= end and not molecules.foreign[m]
         if planted.haplotype[v]:
             mutant = planted.haplotype[v] & molecules.haplotype[m] != 0

@@ -101,7 +101,7 @@ class _Watch:
                 continue
             self._open[task.task_id] = size
             event = last_event(self._folder(task))
-            if event == "finished":
+            if event in ("finished", "kept"):
                 self._tell(task, None)
             elif event == "failed":
                 self._tell(task, failure_of(self._folder(task)))

@@ -168,3 +168,12 @@ def test_japanese_words_are_drawn_without_a_font_for_them(pairs):
     with worded_style():
         svg = image_of(mosaic_figure(pairs, "a", "b", (1e-5,), figure_words("ja"))).decode()
     assert "判定不能" in svg
+
+
+def test_a_cloud_of_points_is_one_element_of_a_page_and_loses_none(pairs):
+    seen = pairs.x.evaluable & pairs.y.evaluable & pairs.x.detected & pairs.y.detected
+    with worded_style():
+        svg = inline_svg(bland_altman_figure(pairs, "a", "b", WORDS), "one", "one")
+    cloud = re.search(r'<g id="one-pairs">(.*?)</g>\n', svg, flags=re.DOTALL)
+    assert cloud[1].count("h0") == int(seen.sum())
+    assert cloud[1].count("<path") == 1 + 1  # the dot's own shape, and the cloud

@@ -157,9 +157,8 @@ def test_truth_counts_are_those_of_the_reads(clean):
                 if None not in shown:
                     bases = "".join(read.query_sequence[q] for q in shown)
                     seen.setdefault(read.query_name[:10], set()).add(bases)
-        # The truth asks for a base more on either side.
-        assert mutant <= sum(variant.alt in s for s in seen.values()) <= mutant + 5
-        assert molecules <= len(seen) <= molecules + 10
+        assert abs(sum(variant.alt in s for s in seen.values()) - mutant) <= 1
+        assert abs(len(seen) - molecules) <= 2  # an indel of the molecule moves the reads' ends
     heterozygous, homozygous = truth.tally[:2]
     assert abs(heterozygous[1] / heterozygous[0] - 0.5) < 0.15
     assert homozygous[0] == homozygous[1] > 0

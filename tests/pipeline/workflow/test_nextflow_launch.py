@@ -145,3 +145,15 @@ def test_what_nextflow_said_last_is_the_reason_where_it_failed_itself(small_batc
     reason = task_states(out)[0].reason
     assert "Nextflow ended with exit code 1 (sbatch: command not found)" in reason
     assert "nextflow.log" in reason
+
+
+def test_a_job_that_is_tried_again_after_its_done_record_does_not_repeat_its_task(done):
+    """As when a node is lost between a task's end and its job's."""
+    from pipeline.workflow.task import execute
+
+    folder = done / "tasks" / "P01.flow"
+    record, events = (folder / "done.json").read_bytes(), (folder / "events.jsonl").read_text()
+    assert execute(folder / "task.json") == json.loads(record)["output_sha256"]
+    assert (folder / "done.json").read_bytes() == record
+    added = (folder / "events.jsonl").read_text().removeprefix(events).splitlines()
+    assert [json.loads(line)["event"] for line in added] == ["kept"]

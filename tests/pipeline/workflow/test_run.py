@@ -28,6 +28,12 @@ def test_run_leaves_the_documented_files(finished_batch):
         "findings.parquet",
         "populations.parquet",
         "population_changes.parquet",
+        "chip.parquet",
+        "chip_variants.parquet",
+        "chip_genes.parquet",
+        "reviewed.parquet",
+        "changes.parquet",
+        "signatures.parquet",
         "agreement.parquet",
         "pairs.parquet",
     }

@@ -1,0 +1,1 @@
+"""Whose sample is it: exchanged samples, contamination, sex."""

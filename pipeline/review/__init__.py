@@ -1,0 +1,1 @@
+"""The loopback pages on which results are looked at, changed with a reason, and signed."""
