@@ -1,7 +1,7 @@
 """``nadir``: the command and its groups.
 
-The only importer of the assays' ``cli`` modules. Everything heavy is imported inside
-the command that needs it, so that ``nadir --help`` answers at once.
+Everything heavy is imported inside the command that needs it, and a group only when one of its
+commands is asked for, so that ``nadir --help`` answers at once.
 """
 
 import sys
@@ -9,26 +9,20 @@ from typing import Annotated
 
 import typer
 
-from cfdna.cli import app as cfdna
-from chip.cli import app as chip
-from mrd_flow.cli import app as flow
-from mrd_ngs.cli import app as ngs
 from pipeline import __version__
 from pipeline.cli.batch import report, run, status, step, verify, why
 from pipeline.cli.check import check
-from pipeline.cli.clinical import app as clinical
-from pipeline.cli.concordance import app as concordance
 from pipeline.cli.demo import demo
-from pipeline.cli.detection import app as detection
+from pipeline.cli.groups import GROUPS, Groups
 from pipeline.cli.review import review
 from pipeline.cli.tables import export, query
-from pipeline.cli.variants import app as variants
 from pipeline.errors import NadirError, SheetRefused, printable
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="nadir",
+    cls=Groups,
     help="Residual disease in myeloma from raw files; no result is called negative without its own "
     "limit of detection. For research use, not for diagnosis.",
     no_args_is_help=True,
@@ -38,14 +32,8 @@ app = typer.Typer(
 )
 for command in (demo, check, run, status, why, verify, step, report, review, query, export):
     app.command()(command)
-app.add_typer(ngs, name="ngs")
-app.add_typer(flow, name="flow")
-app.add_typer(chip, name="chip")
-app.add_typer(cfdna, name="cfdna")
-app.add_typer(concordance, name="concordance")
-app.add_typer(clinical, name="clinical")
-app.add_typer(detection, name="detection")
-app.add_typer(variants, name="variants")
+for name, group in GROUPS.items():
+    app.add_typer(group.announced(), name=name)
 
 
 def _show_version(wanted: bool) -> None:

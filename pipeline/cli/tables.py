@@ -18,7 +18,7 @@ def query(
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated on stdout.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
 ) -> None:
-    """Answer SQL (DuckDB's) from the tables of a batch: mrd, markers, gates, agreement, pairs."""
+    """Answer SQL (DuckDB's) from the tables of a batch (results/*.parquet, each by its name)."""
     from pipeline.formats.atomic import canonical_json
     from pipeline.workflow.query import query_batch
 

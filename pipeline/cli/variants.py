@@ -12,7 +12,7 @@ from pipeline.errors import UsageError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Variants on the genome: names and consequences.", no_args_is_help=True)
+app = typer.Typer(help="Variants on the genome: from reads to calls with names.", no_args_is_help=True)
 
 
 for command in (align, call, background, simulate):

@@ -7,10 +7,12 @@ import resource
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli.groups import GROUPS
 from pipeline.cli.main import main
 
 SMALL = Path(__file__).resolve().parents[3] / "test_data"
@@ -59,6 +61,11 @@ def test_help_takes_less_than_half_a_second_of_cpu_and_loads_nothing_heavy():
         assert "no result is called negative" in ended.stdout
         spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(spent) < 0.5
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_group_is_announced_by_its_own_help(name):
+    assert import_module(GROUPS[name].module).app.info.help == GROUPS[name].help
 
 
 @pytest.mark.parametrize(
