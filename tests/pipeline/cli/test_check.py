@@ -116,12 +116,12 @@ def test_file_that_only_a_digest_could_vouch_for_is_called_unverified(good):
 
 
 def test_assay_that_cannot_be_run_yet_is_a_warning(good):
-    (good.parent / "c.fcs").write_text("c")
+    (good.parent / "c.bam").write_text("c")
     with good.open("a") as sheet:
-        sheet.write(f"P02,IND,2024-05-11,bone_marrow,cytof,c.fcs,,,,,,,M,{DIGEST[::-1]},\n")
+        sheet.write(f"P02,IND,2024-05-11,bone_marrow,tumour,c.bam,,,,,,,M,{DIGEST[::-1]},\n")
     code, output = run(good)
     assert code == 0
-    assert "sheet.csv:5: assay: warning: cytof cannot be analysed by this version" in output
+    assert "sheet.csv:5: assay: warning: tumour cannot be analysed by this version" in output
 
 
 def test_configuration_decides_time_points_and_study(good, tmp_path):
