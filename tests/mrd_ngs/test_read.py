@@ -289,7 +289,9 @@ def test_spike_ins_are_counted_in_molecules_like_the_clone(
     library = read_library(sample, settings)
     assert library.counted == "molecules"
     assert library.reads.counts.tolist() == [120]
-    fit = calibrate(library.spike_in_reads, library.spike_ins, window_nt=80, settings=settings)
+    fit = calibrate(
+        library.spike_in_reads, library.spike_ins, window_nt=80, settings=settings, counted=library.counted
+    )
     assert fit is not None
     assert (fit.reads_per_template, fit.dispersion) == (1.0, 1.0)
     assert fates_of(library)["spike_in"] == 40 * (1 + 2 + 3 + 4 + 5)
