@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -51,6 +52,7 @@ class ScriptedBatch:
             text=True,
             env=environment(**variables),
             start_new_session=True,
+            preexec_fn=interruptible,
         )
 
     def run(
@@ -88,6 +90,11 @@ class ScriptedBatch:
         """Every file of results/ and report/, by name."""
         paths = (p for name in ("results", "report") for p in sorted((self.out / name).rglob("*")))
         return {str(p.relative_to(self.out)): p.read_bytes() for p in paths if p.is_file()}
+
+
+def interruptible() -> None:
+    """A child listens to an interrupt even where tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -39,7 +39,9 @@ def test_node_lost_and_controller_restarted_the_run_ends_in_the_local_engines_by
     again = [task for task, events in batch.events().items() if events.count("started") > 1]
     assert again, "no job was lost: the node had none"
     assert all(batch.events()[task].count("started") == 1 for task in before)  # what was done stayed so
-    assert all(events.count("finished") == 1 for events in batch.events().values())
+    for events in batch.events().values():  # a job that outlived its lost node may end beside its second try
+        assert "finished" in events or "kept" in events
+        assert events.count("finished") <= events.count("started")
 
 
 def test_task_over_memory_is_tried_with_twice_as_much_and_where_that_is_too_little_says_so(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from batches import SmallBatch, result_bytes, run
-from scripted_batches import scripted_batch
+from scripted_batches import interruptible, scripted_batch
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -28,6 +28,7 @@ def started(small_batch: SmallBatch, out: Path, jobs: int = 2) -> "subprocess.Po
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=interruptible,
     )
 
 
