@@ -1,6 +1,5 @@
 """``nadir flow``: arguments only."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from mrd_flow.cytof.cli import cytof
 from mrd_flow.export.cli import export
+from pipeline.formats.sample_options import NO_DATE, CollectedOn, Json, MaterialName, Patient, Timepoint
 
 __all__ = ["app"]
 
@@ -19,15 +19,12 @@ app = typer.Typer(
 app.command()(export)
 app.command()(cytof)
 
-_NO_DATE = datetime(1900, 1, 1)
-
 PanelName = Annotated[
     str,
     typer.Option(
         "--panel", metavar="NAME|P.toml", help="euroflow, srl, or your own template.", show_default=False
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
 
 
 @app.command()
@@ -60,27 +57,10 @@ def mrd(
     out: Annotated[
         Path, typer.Option("--out", metavar="result.json", help="Result with its limit of detection.")
     ],
-    patient: Annotated[
-        str, typer.Option("--patient", metavar="ID", help="Pseudonym written into the result.")
-    ] = "P1",
-    timepoint: Annotated[
-        str, typer.Option("--timepoint", metavar="CODE", help="Code written into the result.")
-    ] = "FU1",
-    collected_on: Annotated[
-        datetime,
-        typer.Option(
-            "--collected-on",
-            formats=["%Y-%m-%d"],
-            metavar="YYYY-MM-DD",
-            help="Date written into the result; 1900-01-01 stands for not given.",
-        ),
-    ] = _NO_DATE,
-    material: Annotated[
-        str,
-        typer.Option(
-            "--material", help="bone_marrow, peripheral_blood or stem_cell_product; written into the result."
-        ),
-    ] = "bone_marrow",
+    patient: Patient = "P1",
+    timepoint: Timepoint = "FU1",
+    collected_on: CollectedOn = NO_DATE,
+    material: MaterialName = "bone_marrow",
     diagnosis: Annotated[
         Path | None,
         typer.Option("--diagnosis", metavar="D.json", help="Result of the sample at diagnosis, same panel."),
@@ -136,7 +116,7 @@ def mrd(
         panel=template.name,
         patient=patient,
         timepoint=timepoint,
-        collected_on=collected_on.date().isoformat(),
+        collected_on=collected_on,
         material=material,
     )
     opened = open_sample(sample, template, settings)

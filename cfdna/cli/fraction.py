@@ -5,17 +5,15 @@ from typing import Annotated
 
 import typer
 
-from cfdna.cli.options import (
+from cfdna.cli.options import ConfigFile, Reference, settings_of
+from pipeline.formats.sample_options import (
     NO_DATE,
     CollectedOn,
-    ConfigFile,
     Json,
     MaterialName,
     Patient,
-    Reference,
     Timepoint,
     say,
-    settings_of,
     write_document,
 )
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cfdna.cli.options import Bam, ConfigFile, Json, say, settings_of, write_document
+from cfdna.cli.options import Bam, ConfigFile, settings_of
+from pipeline.formats.sample_options import Json, say, write_document
 
 __all__ = ["fragments", "identity"]
 

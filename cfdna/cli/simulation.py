@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cfdna.cli.options import Json, say, write_document
+from pipeline.formats.sample_options import Json, say, write_document
 
 __all__ = ["simulate"]
 

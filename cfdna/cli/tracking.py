@@ -5,19 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfdna.cli.options import (
+from cfdna.cli.options import Bam, ConfigFile, DnaNg, Reference, settings_of
+from pipeline.formats.sample_options import (
     NO_DATE,
-    Bam,
     CollectedOn,
-    ConfigFile,
-    DnaNg,
     Json,
     MaterialName,
     Patient,
-    Reference,
     Timepoint,
     say,
-    settings_of,
     write_document,
 )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.errors import InputRefused, UsageError
+from pipeline.formats.sample_options import MaterialName, Patient, Timepoint
 
 if TYPE_CHECKING:
     from chip.call import ChipCalls
@@ -59,12 +60,9 @@ Population = Annotated[
         help="Allele frequencies of your choice: chrom, pos, ref, alt, frequency; on the variants' build.",
     ),
 ]
-Patient = Annotated[str, typer.Option("--patient", help="Pseudonym.")]
-Timepoint = Annotated[str, typer.Option("--timepoint", help="Code of the visit.")]
 CollectedOn = Annotated[
     str | None, typer.Option("--collected-on", metavar="YYYY-MM-DD", help="Needed by `nadir chip series`.")
 ]
-MaterialName = Annotated[str, typer.Option("--material", help="stem_cell_product, peripheral_blood …")]
 Age = Annotated[float | None, typer.Option("--age", help="Years, for the CHRS.")]
 Haemoglobin = Annotated[float | None, typer.Option("--haemoglobin", help="g/dL.")]
 Neutrophils = Annotated[float | None, typer.Option("--neutrophils", help="10^9/L.")]

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.formats.sample_options import Json
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -43,7 +45,7 @@ def cytof(
     samples: Annotated[
         str, typer.Option("--samples", metavar="A,B,...", help="Sample ids of the files, without barcodes.")
     ] = "",
-    json_output: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
+    json_output: Json = False,
 ) -> None:
     """Debarcode a mass cytometry run, gate it, and count its populations per sample."""
     from mrd_flow.cytof.panel import load_cytof_panel

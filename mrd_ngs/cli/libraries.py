@@ -6,23 +6,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mrd_ngs.cli.options import (
-    NO_DATE,
     CellCount,
-    CollectedOn,
     ConfigFile,
     DnaNg,
     Germline,
-    Json,
-    MaterialName,
     Mates,
-    Patient,
     Reads,
     SpikeIns,
-    Timepoint,
     preparation_of,
     sample_of,
-    say,
     settings_of,
+)
+from pipeline.formats.sample_options import (
+    NO_DATE,
+    CollectedOn,
+    Json,
+    MaterialName,
+    Patient,
+    Timepoint,
+    say,
     write_document,
 )
 

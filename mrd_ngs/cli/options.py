@@ -1,4 +1,4 @@
-"""What the commands of ``nadir ngs`` have in common: arguments, the sample they make, what they print."""
+"""What the commands of ``nadir ngs`` have in common: arguments, the sample they make."""
 
 import dataclasses
 from pathlib import Path
@@ -12,27 +12,17 @@ if TYPE_CHECKING:
     from pipeline.model import Sample
 
 __all__ = [
-    "NO_DATE",
     "CellCount",
-    "CollectedOn",
     "ConfigFile",
     "DnaNg",
     "Germline",
-    "Json",
-    "MaterialName",
     "Mates",
-    "Patient",
     "Reads",
     "SpikeIns",
-    "Timepoint",
     "preparation_of",
     "sample_of",
-    "say",
     "settings_of",
-    "write_document",
 ]
-
-NO_DATE = "1900-01-01"
 
 Reads = Annotated[
     Path,
@@ -68,24 +58,6 @@ DnaNg = Annotated[
         "--dna-ng", min=0.0, metavar="NG", help="DNA put into the assay; used where cells are unknown."
     ),
 ]
-Patient = Annotated[str, typer.Option("--patient", metavar="ID", help="Pseudonym written into the result.")]
-Timepoint = Annotated[str, typer.Option("--timepoint", metavar="CODE", help="Code written into the result.")]
-CollectedOn = Annotated[
-    str,
-    typer.Option(
-        "--collected-on",
-        metavar="YYYY-MM-DD",
-        help="Date written into the result; 1900-01-01 stands for not given.",
-    ),
-]
-MaterialName = Annotated[
-    str,
-    typer.Option(
-        "--material",
-        help="bone_marrow, peripheral_blood, plasma or stem_cell_product; written into the result.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="C.toml", help="A study's configuration; its table 'ngs' is read."),
@@ -148,17 +120,3 @@ def preparation_of(library: "Library") -> dict[str, Any]:
         "counted": library.counted,
         **{name: None if part is None else to_json(part) for name, part in parts.items()},
     }
-
-
-def write_document(out: Path, document: dict[str, Any], json_output: bool) -> None:
-    """Write a JSON file, and print it where asked to."""
-    from pipeline.formats.atomic import canonical_json, write_json
-
-    write_json(out, document)
-    if json_output:
-        typer.echo(canonical_json(document), nl=False)
-
-
-def say(text: str) -> None:
-    """A line for people."""
-    typer.echo(text, err=True)

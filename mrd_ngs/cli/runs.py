@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrd_ngs.cli.options import (
-    NO_DATE,
-    ConfigFile,
-    Json,
-    SpikeIns,
-    sample_of,
-    say,
-    settings_of,
-    write_document,
-)
+from mrd_ngs.cli.options import ConfigFile, SpikeIns, sample_of, settings_of
+from pipeline.formats.sample_options import NO_DATE, Json, say, write_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

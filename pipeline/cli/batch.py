@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.formats.sample_options import Json
+
 __all__ = ["report", "run", "status", "step", "verify", "why"]
 
 BatchFolder = Annotated[Path, typer.Argument(metavar="BATCH", help="Folder that `nadir run --out` made.")]
@@ -16,7 +18,6 @@ Profile = Annotated[
 Nextflow = Annotated[
     Path | None, typer.Option("--nextflow", help="Nextflow's executable [NADIR_NEXTFLOW, else PATH].")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
 
 
 def run(

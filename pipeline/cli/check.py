@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.errors import ConfigRefused, Problem, printable
+from pipeline.formats.sample_options import Json
 
 if TYPE_CHECKING:
     from pipeline.formats.samplesheet import SheetCheck
@@ -28,7 +29,7 @@ def check(
         Path | None,
         typer.Option("--config", help="Study and assay configuration, TOML.", show_default=False),
     ] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
+    json_output: Json = False,
 ) -> None:
     """Check a sample sheet: every problem at once, with its line, column, cause and remedy.
 

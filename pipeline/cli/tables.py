@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import UsageError
+from pipeline.formats.sample_options import Json
 
 __all__ = ["export", "query"]
 
@@ -16,7 +17,7 @@ def query(
     batch: BatchFolder,
     sql: Annotated[str, typer.Argument(metavar="SQL", help='Such as "SELECT patient_id, value FROM mrd".')],
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated on stdout.")] = False,
-    json_output: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
+    json_output: Json = False,
 ) -> None:
     """Answer SQL (DuckDB's) from the tables of a batch (results/*.parquet, each by its name)."""
     from pipeline.formats.atomic import canonical_json
