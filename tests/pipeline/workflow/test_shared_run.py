@@ -3,8 +3,9 @@
 import dataclasses
 import gzip
 import json
+import shutil
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from mrd_ngs.simulate_run import RunSample, write_run
 from pipeline.errors import NadirError, UsageError
 from pipeline.formats.records import read_parquet
 from pipeline.formats.samplesheet import read_sheet
-from pipeline.model import MrdResult, Reason, Role, Status
+from pipeline.model import Change, MrdResult, Reason, Role, Status
+from pipeline.review.desk import Desk
 from pipeline.workflow.batch import Batch
 from pipeline.workflow.config import load_config
 from pipeline.workflow.intake import inspect_inputs
@@ -347,3 +349,22 @@ def test_a_control_without_a_run_of_patients_is_left_out_and_said(
 def test_run_names_that_are_no_names_make_no_path(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not an identifier"):
         Batch(tmp_path).run_control(name)
+
+
+def test_opened_for_review_the_files_give_the_results_of_the_run_and_a_marker_can_be_left_out(
+    judged: Path, tmp_path: Path
+) -> None:
+    desk = Desk(shutil.copytree(judged, tmp_path / "batch"))
+    look = desk.look("P01")
+    for key in look.samples:
+        assert desk.opened(key).results(key, ()) == look.of(key)
+    (key,) = [k for k in look.samples if k.timepoint == "ASCT"]
+    (marker,) = desk.opened(key).markers
+    made = datetime(2026, 3, 1, tzinfo=UTC)
+    dropped = Change(reviewer="AB-1", reason="public", made_at=made, target_id=marker.target_id)
+    (revised,) = desk.change(key, dropped, look.seen).results
+    assert revised.status is Status.NOT_EVALUABLE  # it was the only one
+    assert revised.reason is Reason.NO_TRACKABLE_CLONE
+    assert desk.look("P01").of(key) == look.of(key)
+    with pytest.raises(UsageError, match="no such marker"):
+        desk.change(key, dataclasses.replace(dropped, target_id="IGH-99"), desk.look("P01").seen)
