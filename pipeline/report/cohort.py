@@ -17,7 +17,7 @@ from pipeline.report.wording import Wording
 
 __all__ = ["cohort_json", "cohort_page"]
 
-FIRST_ROWS = 200  # laid out when the page opens; all of a whole trial's would take seconds
+FIRST_ROWS = 200  # in the page when it opens; the others are text until they are asked for, or printed
 CALLS = tuple(c.value for c in (Call.POSITIVE, Call.NEGATIVE, Call.INDETERMINATE))
 
 
@@ -28,7 +28,6 @@ def cohort_page(data: ReportData, rows: Sequence[ResultRow], wording: Wording) -
     return {
         "rows": rows,
         "first_rows": FIRST_ROWS,
-        "parts": [part for part in (rows[:FIRST_ROWS], rows[FIRST_ROWS:]) if part],
         "samples": _samples(rows),
         "compared": compared_methods(data, wording),
         "trial_figures": cohort_trial_figures(data.trial, data.thresholds[0]),

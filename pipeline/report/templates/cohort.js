@@ -5,10 +5,24 @@
   const form = document.getElementById("filter");
   const more = document.getElementById("more");
   const fitting = form.elements.fitting;
-  const original = Array.from(table.tBodies).flatMap((body) => Array.from(body.rows));
+  const rest = document.getElementById("rest");
+  const original = Array.from(table.tBodies[0].rows);
   let order = original;
+  let complete = !rest;
   let limit = more ? Number(more.dataset.first) : Infinity;
   let texts = null;
+
+  // Where scripts run, what stands in <noscript> is text: made to rows when they are first wanted.
+  const completed = () => {
+    if (complete) return;
+    complete = true;
+    const holder = document.createElement("template");
+    holder.innerHTML = rest.textContent;
+    const rows = Array.from(holder.content.querySelectorAll("tbody > tr"));
+    for (const row of rows) row.classList.add("later");
+    original.push(...rows);
+    table.tBodies[0].append(...rows);
+  };
 
   const text = (row, cell, small) => {
     const place = row.cells[cell];
@@ -41,6 +55,7 @@
   };
   // Rows that fit but lie beyond the limit are only not laid out; paper shows them all.
   const show = () => {
+    completed();
     const words = form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
     const wanted = ["m", "t", "s", "c"].map((name) => [name, form.elements[name].value]).filter((w) => w[1]);
     if (words.length && !texts) texts = new Map(original.map((row) => [row, row.textContent.toLowerCase()]));
@@ -52,11 +67,11 @@
       row.hidden = !fits;
       row.classList.toggle("later", count > limit);
     }
-    for (const body of table.tBodies) body.classList.remove("later");
     fitting.textContent = count.toLocaleString("en");
     if (more) more.hidden = count <= limit;
   };
   const sort = (key, sign) => {
+    completed();
     const keyed = original.map((row, i) => ({ row, i, key: keys[key](row) }));
     keyed.sort((a, b) => {
       const missing = Number(Number.isNaN(a.key)) - Number(Number.isNaN(b.key));
@@ -92,6 +107,8 @@
       show();
     });
   }
+  addEventListener("beforeprint", completed);
+  matchMedia("print").addEventListener("change", completed);
   form.addEventListener("input", show);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(show));
